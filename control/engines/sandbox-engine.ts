@@ -1,0 +1,127 @@
+import type { Listeners } from "#contract/gateway-api.ts";
+import type { SandboxId } from "#contract/sandbox-id.ts";
+
+/**
+ * What runs sandboxes. The caller serialises the calls for one sandbox (the keyed lock); calls for different sandboxes
+ * run side by side. Every failure is an EngineError.
+ */
+export interface SandboxEngine {
+  readonly kind: "docker" | "process";
+
+  /** Resolves when the engine answers; throws `engine_unavailable` within two seconds otherwise. */
+  ping(): Promise<void>;
+
+  /** What this engine can do on this machine, found out once at the start. */
+  capabilities(): Promise<EngineCapabilities>;
+
+  /**
+   * Makes sure that a container (or what stands for it) with exactly this specification exists, stopped or running; one
+   * with another specification is replaced, which ends it. The workspace is seeded the first time and then left alone.
+   */
+  ensure(spec: SandboxSpec): Promise<void>;
+
+  /**
+   * Brings an ensured sandbox to this state and returns when it is there; already there is fine. Stopping sends SIGTERM
+   * to the whole sandbox and SIGKILL after `graceSeconds`. Pausing throws `unsupported` where capabilities say so.
+   */
+  setDesired(id: SandboxId, desired: DesiredState, options?: { graceSeconds?: number }): Promise<EngineState>;
+
+  /** Ends it and removes all but the workspace; with `workspace: true` the workspace as well. Absent is fine. */
+  remove(id: SandboxId, options: { workspace: boolean }): Promise<void>;
+
+  inspect(id: SandboxId): Promise<EngineState>;
+
+  /** Every sandbox that this engine holds, whoever made it. */
+  list(): Promise<readonly EngineState[]>;
+
+  /** Ports that something in a running sandbox listens on. */
+  listeners(id: SandboxId): Promise<Listeners>;
+
+  /** The last `tail` lines (default: all that are kept), then with `follow` each new one until the signal aborts or the sandbox is removed. */
+  logs(id: SandboxId, options: { tail?: number; follow?: boolean; signal?: AbortSignal }): AsyncIterable<LogLine>;
+
+  /**
+   * Calls `listener` with each start and end that happens to a sandbox, whoever caused it, within a second. After a gap
+   * (the engine was away) it calls with `resync`, so that the listener inspects anew. Returns what ends the watch.
+   */
+  watch(listener: (event: EngineEvent) => void): () => void;
+
+  /** Lets go of connections and files. Process-engine sandboxes end; containers live on. */
+  close(): Promise<void>;
+}
+
+export type DesiredState = "running" | "paused" | "stopped";
+
+export type EngineCapabilities = {
+  readonly pause: boolean;
+  /** Facts for an operator, such as the API version, limits the daemon lowers, runtimes. */
+  readonly details: Readonly<Record<string, string>>;
+};
+
+/** All that shapes a container. Two equal specifications mean: nothing to replace. */
+export type SandboxSpec = {
+  readonly id: SandboxId;
+  /** Declared ports, at least one. */
+  readonly ports: readonly number[];
+  /** null: the engine's default image. The process engine ignores it. */
+  readonly image: string | null;
+  /** null: the image's own command. The process engine needs one. */
+  readonly cmd: readonly string[] | null;
+  readonly env: Readonly<Record<string, string>>;
+  /** Bytes; null: no soft limit. */
+  readonly memoryHighBytes: number | null;
+  /** Bytes; memory and swap together. */
+  readonly memoryMaxBytes: number;
+  /** Cores; null: no limit besides the shares. */
+  readonly cpu: number | null;
+  /** Bytes; null: no quota. */
+  readonly diskBytes: number | null;
+};
+
+export type EngineState = {
+  readonly id: SandboxId;
+  readonly state: "running" | "paused" | "exited" | "missing";
+  /** How the last run ended; null while it runs, before its first start and where nobody knows. */
+  readonly exit: EngineExit | null;
+  /** When the present run began, epoch milliseconds; null unless running or paused. */
+  readonly startedAt: number | null;
+  /** Where each declared port is dialled; empty unless running or paused. */
+  readonly endpoints: readonly EngineEndpoint[];
+  /** The engine's own words for an operator: container id and image, or pid. */
+  readonly runtime: Readonly<Record<string, string | number | boolean | null>>;
+};
+
+export type EngineEndpoint = { readonly port: number; readonly address: string; readonly upstreamPort: number };
+
+export type EngineExit = {
+  /** null when a signal ended it. */
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly outOfMemory: boolean;
+};
+
+export type EngineEvent =
+  | { readonly type: "started"; readonly id: SandboxId }
+  | { readonly type: "ended"; readonly id: SandboxId; readonly exit: EngineExit }
+  | { readonly type: "resync" };
+
+export type LogLine = {
+  readonly stream: "stdout" | "stderr";
+  /** Epoch milliseconds. */
+  readonly time: number;
+  /** Without the line end; at most 16 KiB, longer ones are split. */
+  readonly line: string;
+};
+
+export type EngineErrorCode = "engine_unavailable" | "image_not_found" | "start_failed" | "unsupported";
+
+/** The one error of engines. `cause` is kept. */
+export class EngineError extends Error {
+  override readonly name = "EngineError";
+  readonly code: EngineErrorCode;
+
+  constructor(code: EngineErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
