@@ -20,6 +20,8 @@ export const gatewayApiPaths = {
   listeners: "/gateway/sandboxes/{id}/listeners",
   /** POST ActivityReport, answers 204. */
   activity: "/gateway/activity",
+  /** POST FenceReport, answers 204. */
+  fences: "/gateway/fences",
 } as const;
 
 const id = decode.parsed(decode.string, parseSandboxId, "a sandbox id");
@@ -178,9 +180,27 @@ const activityReport = decode.object({
 export type ActivityReport = ReturnType<typeof activityReport>;
 export type SandboxActivity = ActivityReport["sandboxes"][number];
 
+const fenceReport = decode.object({
+  worker: decode.string,
+  id,
+  /** Of the draining route that is acknowledged. */
+  generation: decode.count,
+  /** Let through before the fence and not yet answered, of every class. */
+  openRequests: decode.count,
+  openSockets: decode.count,
+  /** As in the activity report. */
+  lastActiveAt: decode.count,
+});
+/**
+ * A worker's word that it holds new requests of a draining sandbox. It is sent as soon as the worker sees the draining
+ * route, and again whenever its open counts change until the sandbox leaves that status.
+ */
+export type FenceReport = ReturnType<typeof fenceReport>;
+
 export const decodeRouteMessage = (text: string) => decode.decodeJson<RouteMessage>(routeMessage, text);
 export const decodeWakeRequest = (text: string) => decode.decodeJson<WakeRequest>(wakeRequest, text);
 export const decodeWakeOutcome = (text: string) => decode.decodeJson<WakeOutcome>(wakeOutcome, text);
 export const decodeProgressMessage = (text: string) => decode.decodeJson<ProgressMessage>(progressMessage, text);
 export const decodeListeners = (text: string) => decode.decodeJson<Listeners>(listeners, text);
 export const decodeActivityReport = (text: string) => decode.decodeJson<ActivityReport>(activityReport, text);
+export const decodeFenceReport = (text: string) => decode.decodeJson<FenceReport>(fenceReport, text);
