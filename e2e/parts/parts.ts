@@ -1,0 +1,128 @@
+/**
+ * The parts of the machine that tests use beside Node. A test that needs one names it:
+ *
+ *     t.test("a preview through Traefik", { skip: missingPart("docker", "traefik") }, async (t) => …)
+ */
+import { execFileSync } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+export type Part =
+  | "docker"
+  | "images"
+  | "compose"
+  | "traefik"
+  | "chromium"
+  | "pebble"
+  | "wrk"
+  | "nginx"
+  | "haproxy"
+  | "nftables"
+  | "root";
+
+const built = fileURLToPath(new URL("../../.parts/bin/", import.meta.url));
+
+export const traefikBinary = `${built}traefik`;
+export const pebbleBinary = `${built}pebble`;
+export const challtestsrvBinary = `${built}pebble-challtestsrv`;
+export const chromiumBinary = "/usr/bin/chromium";
+export const certutilBinary = "/usr/bin/certutil";
+export const wrkBinary = "/usr/bin/wrk";
+export const nginxBinary = "/usr/sbin/nginx";
+export const haproxyBinary = "/usr/sbin/haproxy";
+export const nftBinary = "/usr/sbin/nft";
+
+export const dockerSocket = "/var/run/docker.sock";
+
+/** The images that Dockerfiles and compose files may build on: no others are there, and none can be pulled. */
+export const images = ["debian:bookworm-slim", "node:24-bookworm-slim", "traefik:v3.7"] as const;
+
+/**
+ * False when all parts are there, else one line that says what is missing and how to get it, for tap's `skip`.
+ * Each part is looked for once per process.
+ *
+ * @throws {Error} with that line instead, when `CI` is `true` or `1`: there a missing part is a failure.
+ */
+export function missingPart(...parts: Part[]): string | false {
+  const reasons = parts.map(reasonOf).filter((reason) => reason !== "");
+  if (reasons.length === 0) return false;
+  const reason = reasons.join("; ");
+  if (process.env.CI === "true" || process.env.CI === "1") throw new Error(reason);
+  return reason;
+}
+
+const found = new Map<Part, string>();
+
+function reasonOf(part: Part): string {
+  const known = found.get(part);
+  if (known !== undefined) return known;
+  const reason = look(part);
+  found.set(part, reason);
+  return reason;
+}
+
+/** Why a part cannot be used, or "". */
+function look(part: Part): string {
+  switch (part) {
+    case "docker":
+      return answers(["version"]) ? "" : `Docker engine does not answer on ${dockerSocket}: run ${engineCommands()}`;
+    case "images":
+      return (
+        reasonOf("docker") ||
+        (answers(["image", "inspect", ...images])
+          ? ""
+          : `one of ${images.join(", ")} is missing: run \`npm run parts\``)
+      );
+    case "compose":
+      return answers(["compose", "version"]) ? "" : "Docker Compose is not installed: run `npm run parts`";
+    case "traefik":
+      return missingFile(traefikBinary);
+    case "chromium":
+      return missingFile(chromiumBinary) || missingFile(certutilBinary);
+    case "pebble":
+      return missingFile(pebbleBinary) || missingFile(challtestsrvBinary);
+    case "wrk":
+      return missingFile(wrkBinary);
+    case "nginx":
+      return missingFile(nginxBinary);
+    case "haproxy":
+      return missingFile(haproxyBinary);
+    case "nftables":
+      return missingFile(nftBinary) || reasonOf("root");
+    case "root":
+      return process.getuid?.() === 0 ? "" : "needs root";
+    default: {
+      const never: never = part;
+      throw new Error(`Unknown part ${JSON.stringify(never)}`);
+    }
+  }
+}
+
+function missingFile(path: string): string {
+  try {
+    accessSync(path, constants.X_OK);
+    return "";
+  } catch {
+    return `${path} is missing: run \`npm run parts\``;
+  }
+}
+
+/** Whether the docker command succeeds; an engine that hangs counts as absent. */
+function answers(command: string[]): boolean {
+  try {
+    execFileSync("docker", ["--host", `unix://${dockerSocket}`, ...command], {
+      stdio: "ignore",
+      timeout: 10_000,
+      killSignal: "SIGKILL",
+    });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** `npm run parts` leaves no engine running, so starting it is a step of its own. */
+function engineCommands(): string {
+  const start = "`bash e2e/parts/engine.sh start`";
+  return missingFile("/usr/sbin/dockerd") === "" ? start : `\`npm run parts\`, then ${start}`;
+}
