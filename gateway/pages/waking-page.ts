@@ -1,0 +1,104 @@
+import { readFileSync } from "node:fs";
+import { type RefusalCode, refusalCodes } from "#contract/error-codes.ts";
+import type { SandboxId } from "#contract/sandbox-id.ts";
+import { html, safeUrl } from "./html.ts";
+import { plainLine } from "./log-line.ts";
+import { marks } from "./mark.ts";
+import { compact, type Page, type PageRenderer } from "./page.ts";
+import { refusalTexts } from "./refusal-texts.ts";
+
+/** What the page shows before its script has heard from the gateway, or instead of it. */
+export type WakingView = {
+  readonly sandboxId: SandboxId;
+  readonly port: number;
+  /** The path and query that were asked for. */
+  readonly url: string;
+  readonly phase?: "queued" | "starting" | "waiting_for_port" | undefined;
+  readonly queuePosition?: number | undefined;
+  readonly usualStartMs?: number | undefined;
+  /** Milliseconds since the wake began. */
+  readonly elapsedMs?: number | undefined;
+};
+
+const refreshSecondsWithoutScript = 2;
+const phases = {
+  queued: {
+    title: "Waking up the sandbox",
+    detail: "Others are waking up on this server first. The app opens here by itself.",
+  },
+  starting: {
+    title: "Waking up the sandbox",
+    detail: "The sandbox is starting. The app opens here by itself.",
+  },
+  waiting_for_port: {
+    title: "Waking up the sandbox",
+    detail: "The sandbox is running and its app is getting ready. It opens here by itself.",
+  },
+  ready: { title: "Opening the app", detail: "The app is ready." },
+};
+
+/** The page that a navigation sees while its sandbox wakes. `render` carries `wakingScript`. */
+export function wakingPage(view: WakingView, render: PageRenderer): Page {
+  const { phase = "starting", queuePosition = 0, usualStartMs = 0, elapsedMs = 0 } = view;
+  const { title, detail } = phases[phase];
+  const step = stepList(phase);
+  return render({
+    title,
+    head: html`<noscript><meta http-equiv="refresh" content="${refreshSecondsWithoutScript}"></noscript>`,
+    main: html`<main data-phase="${phase}" data-usual-ms="${usualStartMs}" data-elapsed-ms="${elapsedMs}">
+${marks.moon}
+<div role="status">
+<h1 id="title">${title}</h1>
+<p id="detail">${detail}</p>
+<p id="hint" class="quiet" hidden></p>
+</div>
+<div id="progress">
+<progress aria-label="Waking up"></progress>
+<p class="quiet times"><span id="elapsed"></span><span id="usual"></span></p>
+<ol class="steps">
+${step("queued", html`In the queue<span id="place">${queuePosition > 0 && `, place ${queuePosition}`}</span>`)}
+${step("starting", "Starting the sandbox")}
+${step("waiting_for_port", `Waiting for the app on port ${view.port}`)}
+${step("ready", "Opening the app")}
+</ol>
+</div>
+<p id="action" hidden><a class="button" href="${safeUrl(view.url) ?? ""}">Try again</a></p>
+<p id="countdown" class="quiet"></p>
+<p id="notice" class="quiet" role="status"></p>
+<noscript><p class="quiet">This page looks again every ${refreshSecondsWithoutScript} seconds.</p></noscript>
+<section id="log" aria-labelledby="log-title" hidden>
+<h2 id="log-title">Log</h2>
+<div id="lines" class="log" role="log" aria-live="off" aria-labelledby="log-title" tabindex="0"></div>
+</section>
+<dl><dt>Sandbox</dt><dd>${view.sandboxId}</dd></dl>
+</main>`,
+  });
+}
+
+type Step = keyof typeof phases;
+
+function stepList(phase: Step) {
+  const order = Object.keys(phases);
+  return (step: Step, text: Parameters<typeof html>[1]) => {
+    const isDone = order.indexOf(step) < order.indexOf(phase);
+    const isHidden = step === "queued" && phase !== "queued";
+    return html`<li data-step="${step}"${isDone && html` class="done"`}${step === phase && html` aria-current="step"`}${isHidden && html` hidden`}>${text}</li>`;
+  };
+}
+
+/** The waking page's script. It is the same on every page, so that one hash allows it. */
+export const wakingScript = [
+  plainLine.toString(),
+  `const words = ${JSON.stringify({ phases, refusals: refusalWords() }).replaceAll("<", "\\u003c")};`,
+  readFileSync(new URL("waking-script.js", import.meta.url), "utf8"),
+]
+  .map(compact)
+  .join("\n");
+
+function refusalWords() {
+  const entries = refusalCodes.map((code: RefusalCode) => {
+    const { title, hint, status } = refusalTexts[code];
+    return [code, { title, hint, passes: status === 503 || undefined }];
+  });
+  return Object.fromEntries(entries);
+}
