@@ -1,0 +1,232 @@
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+import type { Test } from "tap";
+import { type ContractSetup, get, newId, serverProgram, texts, until } from "./engine-under-test.ts";
+import type { EngineState } from "./sandbox-engine.ts";
+
+const ignoreTerm = `process.on("SIGTERM", () => console.log("ignored"));${serverProgram}`;
+/** A child that ignores SIGTERM as well, and says its pid. */
+const withChild = `
+  const child = require("node:child_process").spawn(process.execPath, ["-e",
+    'process.on("SIGTERM", () => {}); console.log("child " + process.pid); setInterval(() => {}, 1000)'],
+    { stdio: "inherit" });
+  setInterval(() => {}, 1000);
+`;
+/** Writes what it counts into its workspace. */
+const counter = `
+  const fs = require("node:fs");
+  const runs = Number(fs.existsSync("runs") ? fs.readFileSync("runs", "utf8") : 0) + 1;
+  fs.writeFileSync("runs", String(runs));
+  console.log("run " + runs);
+  setInterval(() => {}, 1000);
+`;
+
+/** Starts, stops and ends. */
+export function lifecycleContract(t: Test, setup: ContractSetup): void {
+  ensureContract(t, setup);
+  endContract(t, setup);
+  stopContract(t, setup);
+  removeContract(t, setup);
+  pauseContract(t, setup);
+}
+
+function ensureContract(t: Test, setup: ContractSetup): void {
+  t.test("ensure() of the same specification changes nothing", async (t) => {
+    const { engine, spec, start } = await setup(t);
+    const server = spec(serverProgram);
+    await engine.ensure(server);
+    t.match(await engine.inspect(server.id), { state: "exited", exit: null, startedAt: null, endpoints: [] });
+    await start(server);
+    const before = await engine.inspect(server.id);
+    await start({ ...server, env: { ...server.env } });
+    t.same(await engine.inspect(server.id), before);
+  });
+
+  t.test("ensure() of another specification ends the run and keeps the workspace", async (t) => {
+    const { engine, spec, start, events } = await setup(t);
+    const first = spec(counter);
+    await start(first);
+    await until("the first run", async () => (await texts(engine.logs(first.id, {}))).includes("run 1"));
+    await engine.ensure({ ...first, env: { COLOR: "blue" } });
+    t.match(await engine.inspect(first.id), { state: "exited", endpoints: [] });
+    await until("the end", () => events.some(({ type }) => type === "ended"));
+    await engine.setDesired(first.id, "running");
+    await until("the second run", async () => (await texts(engine.logs(first.id, {}))).includes("run 2"));
+  });
+
+  t.test("setDesired() runs, stops and runs again, with one event each", async (t) => {
+    const { engine, spec, events } = await setup(t);
+    const server = spec(serverProgram, { ports: [3000, 8080] });
+    await engine.ensure(server);
+    const first = await engine.setDesired(server.id, "running");
+    t.match(first, { id: server.id, state: "running", exit: null });
+    t.ok(Math.abs(first.startedAt! - Date.now()) < 10_000);
+    t.same(
+      first.endpoints.map(({ port }) => port),
+      [3000, 8080],
+    );
+    t.same(await engine.setDesired(server.id, "running"), first);
+    await get(first.endpoints[0]);
+
+    const stopped = await engine.setDesired(server.id, "stopped", { graceSeconds: 5 });
+    t.match(stopped, { state: "exited", startedAt: null, endpoints: [], exit: { signal: "SIGTERM", code: null } });
+    t.same(await engine.setDesired(server.id, "stopped"), stopped);
+
+    const second = await engine.setDesired(server.id, "running");
+    t.match(second, { state: "running", exit: null });
+    t.ok(second.startedAt! > first.startedAt!);
+    await get(second.endpoints[0]);
+    await until("three events", () => events.length >= 3);
+    t.same(
+      events.map(({ type }) => type),
+      ["started", "ended", "started"],
+    );
+  });
+
+  t.test("setDesired() throws start_failed for a command that is not there", async (t) => {
+    const { engine, spec } = await setup(t);
+    const broken = spec("", { cmd: ["./no-such-program"] });
+    await engine.ensure(broken);
+    await t.rejects(engine.setDesired(broken.id, "running"), { name: "EngineError", code: "start_failed" });
+    t.match(await engine.inspect(broken.id), { state: "exited", endpoints: [] });
+  });
+}
+
+function endContract(t: Test, setup: ContractSetup): void {
+  t.test("watch() tells the exit code within a second, and inspect() remembers it", async (t) => {
+    const { engine, spec, start, events } = await setup(t);
+    const server = spec(serverProgram);
+    await start(server);
+    const { endpoints } = await engine.inspect(server.id);
+    await get(endpoints[0]);
+    get(endpoints[0], "/exit").catch(() => {});
+    const exit = { code: 7, signal: null, outOfMemory: false };
+    const ended = await until("the end", () => events.find(({ type }) => type === "ended"), 1_000);
+    t.same(ended, { type: "ended", id: server.id, exit });
+    t.match(await engine.inspect(server.id), { state: "exited", exit, endpoints: [], startedAt: null });
+    t.match(await engine.setDesired(server.id, "running"), { state: "running", exit: null });
+  });
+
+  t.test("watch() tells a SIGKILL of the main process within a second", async (t) => {
+    const { engine, spec, start, events } = await setup(t);
+    const server = spec(serverProgram);
+    await start(server);
+    const { runtime, endpoints } = await engine.inspect(server.id);
+    await get(endpoints[0]);
+    process.kill(Number(runtime.pid), "SIGKILL");
+    const exit = { code: null, signal: "SIGKILL", outOfMemory: false };
+    const ended = await until("the end", () => events.find(({ type }) => type === "ended"), 1_000);
+    t.same(ended, { type: "ended", id: server.id, exit });
+    t.match(await engine.inspect(server.id), { state: "exited", exit });
+  });
+
+  t.test("watch() says nothing more once it is ended", async (t) => {
+    const { engine, spec, start, events } = await setup(t);
+    const seen: string[] = [];
+    const end = engine.watch(({ type }) => seen.push(type));
+    const server = spec(serverProgram);
+    await start(server);
+    await until("the start", () => seen.length === 1 && events.length === 1);
+    end();
+    await engine.setDesired(server.id, "stopped", { graceSeconds: 5 });
+    await until("the end", () => events.length === 2);
+    t.same(seen, ["started"]);
+  });
+}
+
+function stopContract(t: Test, setup: ContractSetup): void {
+  t.test("setDesired() sends SIGTERM and, when the grace is over, SIGKILL", async (t) => {
+    const { engine, spec, start } = await setup(t);
+    const stubborn = spec(ignoreTerm);
+    await start(stubborn);
+    await get((await engine.inspect(stubborn.id)).endpoints[0]);
+    const before = Date.now();
+    const { exit } = await engine.setDesired(stubborn.id, "stopped", { graceSeconds: 1 });
+    t.ok(Date.now() - before >= 950, "the grace was given");
+    t.match(exit, { code: null, signal: "SIGKILL" });
+    t.ok((await texts(engine.logs(stubborn.id, {}))).includes("ignored"));
+  });
+
+  t.test("setDesired() ends the whole process tree", async (t) => {
+    const { engine, spec, start } = await setup(t);
+    const parent = spec(withChild);
+    await start(parent);
+    await until("the child", async () => (await texts(engine.logs(parent.id, {})))[0]?.startsWith("child "));
+    await engine.setDesired(parent.id, "stopped", { graceSeconds: 1 });
+    t.same(await engine.listeners(parent.id), { reachable: [], loopbackOnly: [] });
+    const { state, endpoints } = await engine.inspect(parent.id);
+    t.same({ state, endpoints }, { state: "exited", endpoints: [] });
+  });
+}
+
+function removeContract(t: Test, setup: ContractSetup): void {
+  t.test("remove() keeps the workspace, or deletes it when told", async (t) => {
+    const { engine, dataDir, spec, start } = await setup(t);
+    const keeper = spec(counter);
+    const logged = (line: string) => async () => (await texts(engine.logs(keeper.id, {}))).includes(line);
+    await start(keeper);
+    await until("the first run", logged("run 1"));
+    await engine.remove(keeper.id, { workspace: false });
+    t.match(await engine.inspect(keeper.id), { state: "missing", exit: null, endpoints: [] });
+    t.same(await engine.list(), []);
+
+    await start(keeper);
+    await until("the second run", logged("run 2"));
+    t.same(await texts(engine.logs(keeper.id, {})), ["run 2"], "the log went with the sandbox");
+    await engine.remove(keeper.id, { workspace: true });
+    await t.rejects(access(join(dataDir, "workspaces", keeper.id)), { code: "ENOENT" });
+    await engine.remove(keeper.id, { workspace: true });
+  });
+
+  t.test("an id that the engine does not hold is missing everywhere", async (t) => {
+    const { engine } = await setup(t);
+    const id = newId();
+    await engine.ping();
+    t.match(await engine.inspect(id), { id, state: "missing" });
+    t.match(await engine.setDesired(id, "stopped"), { id, state: "missing" });
+    t.same(await engine.listeners(id), { reachable: [], loopbackOnly: [] });
+    t.same(await texts(engine.logs(id, { follow: true })), []);
+    await engine.remove(id, { workspace: false });
+    await t.rejects(engine.setDesired(id, "running"), { name: "EngineError", code: "start_failed" });
+  });
+
+  t.test("two sandboxes do not disturb each other", async (t) => {
+    const { engine, spec, start, events } = await setup(t);
+    const [one, two] = [spec(serverProgram), spec(serverProgram)];
+    await Promise.all([start(one), start(two)]);
+    const before = await engine.inspect(two.id);
+    t.not((await get((await engine.inspect(one.id)).endpoints[0])).cwd, undefined);
+    const { pid } = await get(before.endpoints[0]);
+    t.same(ids(await engine.list()), [one.id, two.id].sort());
+
+    await engine.setDesired(one.id, "stopped", { graceSeconds: 5 });
+    t.same(await engine.inspect(two.id), before);
+    t.equal((await get(before.endpoints[0])).pid, pid);
+    await engine.remove(one.id, { workspace: true });
+    t.same(ids(await engine.list()), [two.id]);
+    t.equal((await get(before.endpoints[0])).pid, pid);
+    t.notOk(events.some((event) => event.type === "ended" && event.id === two.id));
+  });
+}
+
+function pauseContract(t: Test, setup: ContractSetup): void {
+  t.test("setDesired() pauses and goes on where it was", async (t) => {
+    const { engine, spec, start, events } = await setup(t);
+    if (!(await engine.capabilities()).pause) return;
+    const server = spec(serverProgram);
+    await start(server);
+    const running = await engine.inspect(server.id);
+    const { pid } = await get(running.endpoints[0]);
+    t.same(await engine.setDesired(server.id, "paused"), { ...running, state: "paused" });
+    const { address, upstreamPort } = running.endpoints[0]!;
+    const held = fetch(`http://${address}:${upstreamPort}/`).then((response) => response.json());
+    t.equal(await Promise.race([held, engine.ping().then(() => "no answer while paused")]), "no answer while paused");
+    t.same(await engine.setDesired(server.id, "running"), running);
+    t.match(await held, { pid });
+    await engine.setDesired(server.id, "paused");
+    t.match(await engine.setDesired(server.id, "stopped", { graceSeconds: 5 }), { state: "exited" });
+    await until("the end", () => events.some(({ type }) => type === "ended"));
+  });
+}
+
+const ids = (states: readonly EngineState[]) => states.map(({ id }) => id).sort();

@@ -1,0 +1,110 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Test } from "tap";
+import { ulid } from "ulid";
+import { parseSandboxId, type SandboxId } from "#contract/sandbox-id.ts";
+import type { EngineEndpoint, EngineEvent, LogLine, SandboxEngine, SandboxSpec } from "./sandbox-engine.ts";
+
+/** What differs between the engines that promise the same. */
+export type EngineUnderTest = {
+  /** An engine over an empty data directory, closed when the test ends. */
+  readonly makeEngine: (t: Test, dataDir: string) => Promise<SandboxEngine>;
+  /** How a command of a sandbox calls Node. */
+  readonly node: string;
+  /** HOME of a sandbox. */
+  readonly home: (dataDir: string, id: SandboxId) => string;
+  /** The HOST that a sandbox is told. */
+  readonly host: string;
+};
+
+/** What each test of the contract gets. */
+export type ContractTest = {
+  readonly engine: SandboxEngine;
+  readonly dataDir: string;
+  readonly events: readonly EngineEvent[];
+  /** A specification that runs this program in Node, in a sandbox of its own. */
+  readonly spec: (program: string, overrides?: Partial<SandboxSpec>) => SandboxSpec;
+  /** Ensures it and starts it. */
+  readonly start: (spec: SandboxSpec) => Promise<void>;
+};
+
+export type ContractSetup = (t: Test) => Promise<ContractTest>;
+
+/** A server on `PORT` and `HOST` that answers with its environment and pid, and knows a few ways to end. */
+export const serverProgram = `
+  const server = require("node:http").createServer((request, response) => {
+    if (request.url === "/exit") process.exit(7);
+    response.end(JSON.stringify({ pid: process.pid, cwd: process.cwd(), env: process.env }));
+  });
+  server.listen(Number(process.env.PORT), process.env.HOST, () => console.log("listening"));
+`;
+
+/** A fresh engine and data directory for one test; everything is removed when it ends. */
+export async function setUp(t: Test, { makeEngine, node }: EngineUnderTest): Promise<ContractTest> {
+  const dataDir = await mkdtemp(join(tmpdir(), "engine-"));
+  // Teardowns run last in, first out: sandboxes, engine, directory.
+  t.teardown(() => rm(dataDir, { recursive: true, force: true }));
+  const engine = await makeEngine(t, dataDir);
+  const ids = new Set<SandboxId>();
+  t.teardown(() => Promise.all([...ids].map((id) => engine.remove(id, { workspace: true }))));
+  const events: EngineEvent[] = [];
+  engine.watch((event) => events.push(event));
+  const spec = (program: string, overrides: Partial<SandboxSpec> = {}): SandboxSpec => {
+    const made = { ...plainSpec(newId()), cmd: [node, "-e", program], ...overrides };
+    ids.add(made.id);
+    return made;
+  };
+  const start = async (spec: SandboxSpec) => {
+    await engine.ensure(spec);
+    await engine.setDesired(spec.id, "running");
+  };
+  return { engine, dataDir, events, spec, start };
+}
+
+export function newId(): SandboxId {
+  return parseSandboxId(ulid())!;
+}
+
+function plainSpec(id: SandboxId): SandboxSpec {
+  return {
+    id,
+    ports: [3000],
+    image: null,
+    cmd: null,
+    env: {},
+    memoryHighBytes: null,
+    memoryMaxBytes: 256 * 1024 * 1024,
+    cpu: null,
+    diskBytes: null,
+  };
+}
+
+/** Looks until there is something, and fails loudly when it does not come in time. */
+export async function until<T>(
+  what: string,
+  look: () => T | Promise<T>,
+  withinMs = 10_000,
+): Promise<NonNullable<Exclude<T, false>>> {
+  const deadline = Date.now() + withinMs;
+  for (;;) {
+    const found = await look();
+    if (found) return found as NonNullable<Exclude<T, false>>;
+    if (Date.now() > deadline) throw new Error(`Not within ${withinMs} ms: ${what}`);
+    await delay(5);
+  }
+}
+
+/** The answer of a sandbox's server, as soon as it accepts. */
+export async function get(endpoint: EngineEndpoint | undefined, path = "/") {
+  const url = `http://${endpoint!.address}:${endpoint!.upstreamPort}${path}`;
+  const response = await until(`an answer from ${url}`, () => fetch(url).catch(() => undefined));
+  return (await response.json()) as { pid: number; cwd: string; env: Record<string, string> };
+}
+
+export async function texts(lines: AsyncIterable<LogLine>): Promise<string[]> {
+  const all: string[] = [];
+  for await (const { line } of lines) all.push(line);
+  return all;
+}

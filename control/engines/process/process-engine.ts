@@ -1,0 +1,194 @@
+import { readdirSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import type { Logger } from "pino";
+import type { Listeners } from "#contract/gateway-api.ts";
+import { parseSandboxId, type SandboxId } from "#contract/sandbox-id.ts";
+import {
+  type DesiredState,
+  type EngineCapabilities,
+  EngineError,
+  type EngineEvent,
+  type EngineState,
+  type LogLine,
+  type SandboxEngine,
+  type SandboxSpec,
+} from "../sandbox-engine.ts";
+import { FreePorts } from "./free-ports.ts";
+import { ProcessSandbox } from "./process-sandbox.ts";
+import { hasProcessTable } from "./process-table.ts";
+import { readRecord, type SandboxRecord } from "./sandbox-record.ts";
+
+const defaultGraceSeconds = 10;
+
+export type ProcessEngineOptions = {
+  /** Holds `workspaces/<id>` and, below `processes/`, the records and logs of the sandboxes. */
+  readonly dataDir: string;
+  /** PATH of every sandbox that does not bring its own: all they get of control's environment. */
+  readonly path: string;
+  readonly logger: Logger;
+  /** How long `close()` waits between SIGTERM and SIGKILL. */
+  readonly closeGraceSeconds?: number;
+};
+
+/**
+ * The engine for development: a sandbox is a process of this machine, with nothing between it and the user who runs
+ * control. What an earlier program on the same data directory left running is taken over.
+ */
+export function openProcessEngine(options: ProcessEngineOptions): SandboxEngine {
+  return new ProcessEngine(options);
+}
+
+class ProcessEngine implements SandboxEngine {
+  readonly kind = "process";
+  readonly #dataDir: string;
+  readonly #path: string;
+  readonly #logger: Logger;
+  readonly #closeGraceSeconds: number;
+  readonly #ports = new FreePorts();
+  readonly #sandboxes = new Map<SandboxId, ProcessSandbox>();
+  readonly #watchers = new Set<(event: EngineEvent) => void>();
+
+  constructor({ dataDir, path, logger, closeGraceSeconds = 5 }: ProcessEngineOptions) {
+    this.#dataDir = resolve(dataDir);
+    this.#path = path;
+    this.#logger = logger;
+    this.#closeGraceSeconds = closeGraceSeconds;
+    this.#adoptAll();
+  }
+
+  async ping(): Promise<void> {}
+
+  async capabilities(): Promise<EngineCapabilities> {
+    return {
+      pause: true,
+      details: {
+        isolation: "none",
+        afterCrash: hasProcessTable ? "running sandboxes are adopted" : "running sandboxes are ended",
+      },
+    };
+  }
+
+  async ensure(spec: SandboxSpec): Promise<void> {
+    if (spec.cmd === null || spec.cmd.length === 0) {
+      throw new EngineError("start_failed", "On the process engine a sandbox needs a cmd");
+    }
+    const existing = this.#sandboxes.get(spec.id);
+    if (existing !== undefined && isDeepStrictEqual(existing.spec, spec)) return;
+    if (existing !== undefined) await this.#discard(existing);
+    const sandbox = this.#sandbox({ spec, run: null, exit: null });
+    sandbox.prepare();
+    this.#sandboxes.set(spec.id, sandbox);
+  }
+
+  async setDesired(
+    id: SandboxId,
+    desired: DesiredState,
+    options: { graceSeconds?: number } = {},
+  ): Promise<EngineState> {
+    const sandbox = this.#sandboxes.get(id);
+    if (sandbox === undefined) {
+      if (desired === "stopped") return missing(id);
+      throw new EngineError("start_failed", `There is no sandbox ${id} to start`);
+    }
+    if (desired === "running") await sandbox.start();
+    else if (desired === "paused") sandbox.pause();
+    else await sandbox.stop(options.graceSeconds ?? defaultGraceSeconds);
+    return sandbox.state();
+  }
+
+  async remove(id: SandboxId, { workspace }: { workspace: boolean }): Promise<void> {
+    const sandbox = this.#sandboxes.get(id);
+    if (sandbox !== undefined) await this.#discard(sandbox);
+    if (workspace) await rm(this.#workspace(id), { recursive: true, force: true });
+  }
+
+  async inspect(id: SandboxId): Promise<EngineState> {
+    return this.#sandboxes.get(id)?.state() ?? missing(id);
+  }
+
+  async list(): Promise<readonly EngineState[]> {
+    return [...this.#sandboxes.values()].map((sandbox) => sandbox.state());
+  }
+
+  async listeners(id: SandboxId): Promise<Listeners> {
+    return this.#sandboxes.get(id)?.listeners() ?? { reachable: [], loopbackOnly: [] };
+  }
+
+  async *logs(
+    id: SandboxId,
+    options: { tail?: number; follow?: boolean; signal?: AbortSignal },
+  ): AsyncGenerator<LogLine> {
+    const sandbox = this.#sandboxes.get(id);
+    if (sandbox !== undefined) yield* sandbox.log.read(options);
+  }
+
+  watch(listener: (event: EngineEvent) => void): () => void {
+    this.#watchers.add(listener);
+    return () => this.#watchers.delete(listener);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(
+      Array.from(this.#sandboxes.values(), async (sandbox) => {
+        await sandbox.stop(this.#closeGraceSeconds);
+        await sandbox.log.close();
+      }),
+    );
+    this.#watchers.clear();
+  }
+
+  async #discard(sandbox: ProcessSandbox): Promise<void> {
+    await sandbox.stop(0);
+    await sandbox.remove();
+    this.#sandboxes.delete(sandbox.spec.id);
+  }
+
+  #adoptAll(): void {
+    for (const id of namesIn(this.#records).map(parseSandboxId)) {
+      if (id === undefined) continue;
+      try {
+        const sandbox = this.#sandbox(readRecord(join(this.#records, id, "record.json")));
+        sandbox.adopt();
+        this.#sandboxes.set(id, sandbox);
+      } catch (error) {
+        this.#logger.error({ err: error, sandbox: id }, "cannot read the record of a sandbox");
+      }
+    }
+  }
+
+  #sandbox(record: SandboxRecord): ProcessSandbox {
+    const { id } = record.spec;
+    return new ProcessSandbox(record, {
+      directory: join(this.#records, id),
+      workspace: this.#workspace(id),
+      path: this.#path,
+      ports: this.#ports,
+      logger: this.#logger,
+      notify: (event) => {
+        for (const watcher of this.#watchers) watcher(event);
+      },
+    });
+  }
+
+  get #records(): string {
+    return join(this.#dataDir, "processes");
+  }
+
+  #workspace(id: SandboxId): string {
+    return join(this.#dataDir, "workspaces", id);
+  }
+}
+
+function missing(id: SandboxId): EngineState {
+  return { id, state: "missing", exit: null, startedAt: null, endpoints: [], runtime: {} };
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
