@@ -52,7 +52,7 @@ export async function setUp(t: Test, { makeEngine, node }: EngineUnderTest): Pro
   const events: EngineEvent[] = [];
   engine.watch((event) => events.push(event));
   const spec = (program: string, overrides: Partial<SandboxSpec> = {}): SandboxSpec => {
-    const made = { ...plainSpec(newId()), cmd: [node, "-e", program], ...overrides };
+    const made = { ...anySpec, id: newId(), cmd: [node, "-e", program], ...overrides };
     ids.add(made.id);
     return made;
   };
@@ -67,19 +67,17 @@ export function newId(): SandboxId {
   return parseSandboxId(ulid())!;
 }
 
-function plainSpec(id: SandboxId): SandboxSpec {
-  return {
-    id,
-    ports: [3000],
-    image: null,
-    cmd: null,
-    env: {},
-    memoryHighBytes: null,
-    memoryMaxBytes: 256 * 1024 * 1024,
-    cpu: null,
-    diskBytes: null,
-  };
-}
+/** What a specification says when a test does not care; it lacks a command. */
+export const anySpec: Omit<SandboxSpec, "id"> = {
+  ports: [3000],
+  image: null,
+  cmd: null,
+  env: {},
+  memoryHighBytes: null,
+  memoryMaxBytes: 256 * 1024 * 1024,
+  cpu: null,
+  diskBytes: null,
+};
 
 /** Looks until there is something, and fails loudly when it does not come in time. */
 export async function until<T>(
