@@ -4,4 +4,4 @@ const crescent =
 
 /** What a browser shows in the tab of a page of ours, and at `/favicon.ico` while the sandbox sleeps; `image/svg+xml`. */
 export const favicon: Buffer = Buffer.from(crescent);
-export const faviconDataUrl = `data:image/svg+xml,${encodeURIComponent(crescent)}`;
+export const faviconDataUrl = `data:image/svg+xml,${crescent.replaceAll('"', "'").replace(/[#<>]/g, encodeURIComponent)}`;

@@ -6,12 +6,7 @@
 export function plainLine(line: string) {
   const text = line
     .slice(0, 4000)
-    .replace(/(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)/g, "")
-    .replace(/(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?/g, "")
-    .replace(/\x1b[ -/]*[0-~]?/g, "")
-    .replace(/\r+$/, "");
-  return text
-    .slice(text.lastIndexOf("\r") + 1)
-    .replace(/[\x00-\x08\x0a-\x1f\x7f-\x9f]/g, "")
-    .slice(0, 1000);
+    .replace(/(\x1b\]|\x9d).*?(\x07|\x1b\\|\x9c|$)|(\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|\x1b[ -/]*[0-~]?/gs, "");
+  const lastWritten = text.split("\r").findLast(Boolean) ?? "";
+  return lastWritten.replace(/[\x00-\x08\x0a-\x1f\x7f-\x9f]/g, "").slice(0, 1000);
 }

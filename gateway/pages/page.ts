@@ -23,7 +23,7 @@ export type Theme = {
   readonly footer: string;
 };
 
-const style = compact(readFileSync(new URL("page.css", import.meta.url), "utf8"));
+const style = compactStyle(readFileSync(new URL("page.css", import.meta.url), "utf8"));
 const plainFooter = "<p>sandboxd</p>";
 
 /** Prepares one kind of page: its style, its script if it has one, and the policy that lets exactly these run. */
@@ -32,7 +32,7 @@ export function pageRenderer(theme: Partial<Theme>, script?: string): PageRender
   const contentSecurityPolicy = policy(css, script);
   const before = new Html(
     `<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark"><meta name="robots" content="noindex"><meta name="referrer" content="no-referrer">
+<meta name="referrer" content="no-referrer">
 <link rel="icon" href="${faviconDataUrl}">
 <style>${css}</style>`,
   );
@@ -56,13 +56,23 @@ ${after}
   });
 }
 
-/** Source without the indentation and comment lines that no browser needs. */
-export function compact(source: string): string {
+/**
+ * A script without its comments and needless blanks, and otherwise as it is. It must end every statement with a semicolon
+ * and have no regular expressions, and no sign next to another one.
+ */
+export function compactScript(source: string): string {
   return source
-    .split("\n")
-    .map((line) => line.trim())
-    .filter((line) => line !== "" && !line.startsWith("//") && !/^\/\*.*\*\/$/.test(line))
-    .join("\n");
+    .replace(/("(?:[^"\\\n]|\\.)*"|`[^`]*`)|\/\/.*|\/\*[\s\S]*?\*\//g, "$1")
+    .replace(/("(?:[^"\\\n]|\\.)*"|`[^`]*`)|(?<![\w$])\s+|\s+(?![\w$])|(\s)\s*/g, "$1$2");
+}
+
+function compactStyle(source: string): string {
+  return source
+    .replace(/\s+/g, " ")
+    .replace(/ ?([{}:;,]) /g, "$1")
+    .replaceAll(";}", "}")
+    .replace(/(?<=[ :,(-])0\./g, ".")
+    .trim();
 }
 
 function policy(css: string, script: string | undefined): string {

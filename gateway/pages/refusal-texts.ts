@@ -15,7 +15,7 @@ export const refusalTexts: Readonly<Record<RefusalCode, RefusalText>> = {
     status: 404,
     title: "There is no preview here",
     detail: "No sandbox has this address. It may have been deleted, or the address may be mistyped.",
-    hint: "A sandbox answers only on the ports that it declares. Compare the id and the port in the address with the URL that the sandbox was created with.",
+    hint: "A sandbox answers only on the ports that it declares.",
   },
   misdirected: {
     status: 421,
@@ -41,7 +41,7 @@ export const refusalTexts: Readonly<Record<RefusalCode, RefusalText>> = {
   asleep: {
     status: 503,
     title: "This sandbox is asleep",
-    detail: "It sleeps while nobody uses it. Nothing is lost, and it takes a moment to wake up.",
+    detail: "Nobody used it for a while. Nothing is lost, and it takes only a moment to wake up.",
   },
   waking: {
     status: 503,
@@ -52,7 +52,7 @@ export const refusalTexts: Readonly<Record<RefusalCode, RefusalText>> = {
     status: 503,
     title: "Waking up takes longer than usual",
     detail: "The sandbox was started but has not answered yet. It may still be getting ready.",
-    hint: "Look at the sandbox's log. A server that installs or compiles first may need more time than a request can wait.",
+    hint: "A server that installs or compiles first may need more time. Its log says more.",
   },
   busy: {
     status: 503,
@@ -73,19 +73,19 @@ export const refusalTexts: Readonly<Record<RefusalCode, RefusalText>> = {
     status: 502,
     title: "The app has stopped",
     detail: "The sandbox's command ended by itself, so there is nothing that could answer.",
-    hint: "The end of the log usually says why. Once that is fixed, opening the preview starts the sandbox again.",
+    hint: "The end of its log usually says why.",
   },
   start_failed: {
     status: 502,
     title: "The sandbox could not be started",
     detail: "Its files are untouched, but its command could not be run.",
-    hint: "Check the command, the image and the environment that the sandbox was created with.",
+    hint: "Check the command and the environment that the sandbox was created with.",
   },
   out_of_memory: {
     status: 502,
     title: "The app ran out of memory",
     detail: "It needed more memory than the sandbox has and was ended.",
-    hint: "Raise the sandbox's `memory_max`, or have the app use less: builds with many workers are a common cause.",
+    hint: "Raise the sandbox's `memory_max`, or have the app use less memory.",
   },
   low_memory: {
     status: 503,
@@ -96,13 +96,13 @@ export const refusalTexts: Readonly<Record<RefusalCode, RefusalText>> = {
     status: 502,
     title: "The sandbox's image is missing",
     detail: "The image that this sandbox starts from is not on the server any more. Its files are untouched.",
-    hint: "Pull or build the image on the server, then open the preview again.",
+    hint: "Pull or build the image on the server again.",
   },
   engine_unavailable: {
     status: 503,
     title: "Sandboxes cannot be started now",
     detail: "The container engine of this server does not answer. Nothing is lost.",
-    hint: "If you run this server, `sandboxd doctor` says what is wrong.",
+    hint: "On the server, `sandboxd doctor` says what is wrong.",
   },
   no_listener: {
     status: 502,
@@ -114,7 +114,7 @@ export const refusalTexts: Readonly<Record<RefusalCode, RefusalText>> = {
     status: 502,
     title: "The app can only be reached from inside",
     detail: "The sandbox is running, but its app listens on 127.0.0.1, where only the sandbox itself can reach it.",
-    hint: "Have the app listen on `0.0.0.0`. For Vite that is `vite --host 0.0.0.0`, for Next.js `next dev -H 0.0.0.0`; other servers have an option or a `HOST` variable for it.",
+    hint: "Have the app listen on `0.0.0.0`: most dev servers have an option for it, such as `vite --host 0.0.0.0` or `next dev -H 0.0.0.0`.",
   },
   upstream_reset: {
     status: 502,
@@ -132,7 +132,7 @@ export const refusalTexts: Readonly<Record<RefusalCode, RefusalText>> = {
     status: 503,
     title: "Sandboxes cannot be woken now",
     detail: "The service that starts them does not answer. Sandboxes that are running are not affected.",
-    hint: "If you run this server, `sandboxd doctor` says what is wrong.",
+    hint: "On the server, `sandboxd doctor` says what is wrong.",
   },
 };
 

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
-import { type RefusalCode, refusalCodes } from "#contract/error-codes.ts";
+import { wakeRefusalCodes } from "#contract/error-codes.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import { html, safeUrl } from "./html.ts";
 import { plainLine } from "./log-line.ts";
 import { marks } from "./mark.ts";
-import { compact, type Page, type PageRenderer } from "./page.ts";
+import { compactScript, type Page, type PageRenderer } from "./page.ts";
 import { refusalTexts } from "./refusal-texts.ts";
 
 /** What the page shows before its script has heard from the gateway, or instead of it. */
@@ -21,26 +21,26 @@ export type WakingView = {
 };
 
 const refreshSecondsWithoutScript = 2;
+const title = "Waking up the sandbox";
 const phases = {
-  queued: {
-    title: "Waking up the sandbox",
-    detail: "Others are waking up on this server first. The app opens here by itself.",
-  },
-  starting: {
-    title: "Waking up the sandbox",
-    detail: "The sandbox is starting. The app opens here by itself.",
-  },
-  waiting_for_port: {
-    title: "Waking up the sandbox",
-    detail: "The sandbox is running and its app is getting ready. It opens here by itself.",
-  },
-  ready: { title: "Opening the app", detail: "The app is ready." },
+  queued: "Others wake up on this server first. The app opens here by itself.",
+  starting: "It is starting. The app opens here by itself.",
+  waiting_for_port: "It is running and its app is getting ready. It opens here by itself.",
+  ready: "The app is ready.",
 };
+/** What can end a wake or come in the way of it. */
+const outcomes = [
+  ...wakeRefusalCodes,
+  "asleep",
+  "waking_timeout",
+  "no_listener",
+  "loopback_only",
+  "control_unavailable",
+] as const;
 
 /** The page that a navigation sees while its sandbox wakes. `render` carries `wakingScript`. */
 export function wakingPage(view: WakingView, render: PageRenderer): Page {
   const { phase = "starting", queuePosition = 0, usualStartMs = 0, elapsedMs = 0 } = view;
-  const { title, detail } = phases[phase];
   const step = stepList(phase);
   return render({
     title,
@@ -49,8 +49,8 @@ export function wakingPage(view: WakingView, render: PageRenderer): Page {
 ${marks.moon}
 <div role="status">
 <h1 id="title">${title}</h1>
-<p id="detail">${detail}</p>
-<p id="hint" class="quiet" hidden></p>
+<p id="detail">${phases[phase]}</p>
+<p id="hint" class="quiet"></p>
 </div>
 <div id="progress">
 <progress aria-label="Waking up"></progress>
@@ -88,17 +88,17 @@ function stepList(phase: Step) {
 
 /** The waking page's script. It is the same on every page, so that one hash allows it. */
 export const wakingScript = [
-  plainLine.toString(),
-  `const words = ${JSON.stringify({ phases, refusals: refusalWords() }).replaceAll("<", "\\u003c")};`,
-  readFileSync(new URL("waking-script.js", import.meta.url), "utf8"),
-]
-  .map(compact)
-  .join("\n");
+  plainLine.toString().replace(/\n\s*/g, "\n"),
+  `const words=${JSON.stringify({ title, phases, outcomes: outcomeWords() }).replaceAll("<", "\\u003c")};`,
+  compactScript(readFileSync(new URL("waking-script.js", import.meta.url), "utf8")),
+].join("\n");
 
-function refusalWords() {
-  const entries = refusalCodes.map((code: RefusalCode) => {
-    const { title, hint, status } = refusalTexts[code];
-    return [code, { title, hint, passes: status === 503 || undefined }];
+/** By code: the title, what to do about it, whether it passes by itself, and a detail for when no message comes with it. */
+function outcomeWords() {
+  const entries = outcomes.map((code) => {
+    const { title, hint = "", detail, status } = refusalTexts[code];
+    const passes = status === 503 ? 1 : 0;
+    return [code, code === "asleep" ? [title, hint, passes, detail] : [title, hint, passes]];
   });
   return Object.fromEntries(entries);
 }

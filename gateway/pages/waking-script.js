@@ -1,168 +1,146 @@
 // Runs in the browser; plainLine() and words come before it in the same script element.
 const stateUrl = "/.well-known/sandboxd/state";
-const mostLines = 200;
-const silenceMs = 30_000;
+const loadsKey = "sandboxd-waking";
 const longestDelayMs = 15_000;
+const silenceMs = 30_000;
+const mostLines = 200;
 const order = Object.keys(words.phases);
+const now = () => performance.now();
 const id = (name) => document.getElementById(name);
-const main = document.querySelector("main");
 const bar = document.querySelector("progress");
+const button = id("action").firstElementChild;
 
-let phase = main.dataset.phase;
-let usualMs = Number(main.dataset.usualMs);
-let startedAt = performance.now() - Number(main.dataset.elapsedMs);
-let retryAt = Number.POSITIVE_INFINITY;
-
-connect();
-tick();
-setInterval(tick, 250);
-addEventListener("pageshow", (event) => event.persisted && connect());
-id("action").addEventListener("click", (event) => {
-  // Unlike the link, a reload keeps the fragment of the URL.
-  event.preventDefault();
-  location.reload();
-});
+const first = document.querySelector("main").dataset;
+let phase = first.phase;
+let usualMs = Number(first.usualMs);
+let startedAt = now() - first.elapsedMs;
+/** When the page tries again by itself; 0 for not at all. */
+let retryAt = 0;
+let source;
+let openedAt;
+let connectTimer;
+let failures = 0;
+let unheard = 0;
+let loading;
+let follows = true;
+/** What identifies each line of the log on the page. */
+const shown = [];
 
 function show(state) {
-  const wasActive = order.includes(phase);
+  const isActive = order.includes(state.phase);
+  if (isActive && !order.includes(phase)) startedAt = now();
   phase = state.phase;
   usualMs = state.usual_start_ms || usualMs;
-  retryAt = Number.POSITIVE_INFINITY;
-  setText(id("notice"), "");
-  const isActive = order.includes(phase);
-  if (isActive && !wasActive) startedAt = performance.now();
-  if (isActive) showActive(state);
-  else showSettled(state);
+  setText("notice", "");
   id("progress").hidden = !isActive;
   id("action").hidden = isActive;
+  if (isActive) showActive(state.queue_position);
+  else showSettled(state.reason);
   tick();
   if (phase === "ready") load();
-  else cancelLoad();
+  else loading = clearTimeout(loading);
 }
 
-function showActive(state) {
-  showWords(words.phases[phase]);
-  setText(id("place"), state.queue_position ? `, place ${state.queue_position}` : "");
+function showActive(place) {
+  retryAt = 0;
+  showWords(words.title, words.phases[phase], "");
+  setText("place", place ? `, place ${place}` : "");
   for (const step of document.querySelectorAll("[data-step]")) {
-    const name = step.dataset.step;
-    step.classList.toggle("done", order.indexOf(name) < order.indexOf(phase));
-    step.toggleAttribute("aria-current", false);
-    if (name !== phase) continue;
-    step.setAttribute("aria-current", "step");
-    step.hidden = false;
+    const distance = order.indexOf(phase) - order.indexOf(step.dataset.step);
+    step.className = distance > 0 ? "done" : "";
+    step.setAttribute("aria-current", distance === 0 ? "step" : "false");
+    if (distance === 0) step.hidden = false;
   }
 }
 
-function showSettled({ reason }) {
-  const code = reason?.code ?? (phase === "asleep" ? "asleep" : "start_failed");
-  const known = words.refusals[code] ?? words.refusals.start_failed;
-  showWords({ ...known, detail: reason?.message || known.detail });
-  setText(id("action").firstElementChild, phase === "asleep" ? "Wake it up" : "Try again");
-  if (known.passes && reason?.retry_after_seconds) retryAt = performance.now() + reason.retry_after_seconds * 1000;
+function showSettled(reason) {
+  const asleep = phase === "asleep";
+  const code = reason?.code ?? (asleep ? "asleep" : "");
+  const [title, hint, passes, detail = ""] = words.outcomes[code] ?? words.outcomes.start_failed;
+  showWords(title, reason?.message || detail, hint);
+  button.textContent = asleep ? "Wake it up" : "Try again";
+  const seconds = reason?.retry_after_seconds;
+  if (passes && seconds) retryAt ||= now() + seconds * 1000;
 }
 
-function showWords({ title, detail, hint = "" }) {
+function showWords(title, detail, hint) {
   document.title = title;
-  setText(id("title"), title);
-  setText(id("detail"), detail);
-  id("hint").hidden = hint === "";
-  id("hint").replaceChildren(...hint.split("`").map((part, index) => (index % 2 === 0 ? part : code(part))));
-}
-
-function code(text) {
-  const element = document.createElement("code");
-  element.textContent = text;
-  return element;
+  setText("title", title);
+  setText("detail", detail);
+  id("hint").replaceChildren(...hint.split("`").map((part, index) => (index % 2 ? element("code", part) : part)));
 }
 
 /** Writes only what changed, so that assistive technology does not repeat the rest. */
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+function setText(name, text) {
+  if (id(name).textContent !== text) id(name).textContent = text;
+}
+
+function element(name, text) {
+  const created = document.createElement(name);
+  created.textContent = text;
+  return created;
 }
 
 function tick() {
-  const now = performance.now();
-  const elapsedMs = now - startedAt;
-  setText(id("elapsed"), duration(elapsedMs));
-  setText(id("usual"), usualMs ? `usually ${duration(Math.max(1000, usualMs))}` : "");
+  const elapsedMs = now() - startedAt;
+  setText("elapsed", duration(elapsedMs));
+  setText("usual", usualMs ? `usually ${duration(Math.max(1000, usualMs))}` : "");
   if (phase === "ready") bar.value = 1;
   else if (usualMs) bar.value = 1 - Math.exp((-1.6 * elapsedMs) / usualMs);
-  const waits = Number.isFinite(retryAt);
-  setText(id("countdown"), waits ? `Trying again in ${duration(Math.max(0, retryAt - now))}.` : "");
-  if (waits && now >= retryAt && !document.hidden) location.reload();
+  setText("countdown", retryAt ? `Trying again in ${duration(retryAt - now())}.` : "");
+  if (retryAt && now() >= retryAt && !document.hidden) load();
+  if (follows) id("lines").scrollTop = id("lines").scrollHeight;
 }
 
 function duration(ms) {
-  const seconds = Math.round(ms / 1000);
+  const seconds = Math.max(0, Math.round(ms / 1000));
   return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
-const shown = [];
-let scrolls = false;
-
-function addLine({ stream, time, line }, replayed) {
-  const key = `${time} ${stream} ${line}`;
-  if (replayed.has(key)) return;
+function addLine({ stream, time, line }, repeated) {
+  const key = time + stream + line;
+  if (repeated.has(key)) return;
   id("log").hidden = false;
-  const lines = id("lines");
-  const follows = scrolls || lines.scrollHeight - lines.scrollTop - lines.clientHeight < 32;
-  const element = document.createElement("div");
-  element.textContent = plainLine(line);
-  if (stream === "stderr") element.className = "stderr";
-  lines.append(element);
-  if (shown.push(key) > mostLines) {
-    shown.shift();
-    lines.firstElementChild.remove();
-  }
-  if (follows && !scrolls) requestAnimationFrame(() => scrollToEnd(lines));
-  scrolls = follows;
+  const added = element("div", plainLine(line));
+  added.className = stream;
+  id("lines").append(added);
+  if (shown.push(key) <= mostLines) return;
+  shown.shift();
+  id("lines").firstElementChild.remove();
 }
-
-function scrollToEnd(lines) {
-  scrolls = false;
-  lines.scrollTop = lines.scrollHeight;
-}
-
-let source;
-let failures = 0;
-let silence;
 
 function connect() {
-  clearTimeout(silence);
   source?.close();
-  const opened = new EventSource(stateUrl);
-  const since = performance.now();
+  source = new EventSource(stateUrl);
+  openedAt = now();
   // What a new connection repeats of the log is on the page already.
-  const replayed = new Set(shown);
-  source = opened;
-  const heard = (act) => (event) => {
-    listenFor(opened);
-    act(JSON.parse(event.data));
-  };
-  opened.addEventListener("state", heard(show));
-  opened.addEventListener(
-    "log",
-    heard((line) => addLine(line, replayed)),
-  );
-  opened.onerror = () => reconnect(opened, performance.now() - since);
-  listenFor(opened);
+  const repeated = new Set(shown);
+  listen("state", show);
+  listen("log", (line) => addLine(line, repeated));
+  source.onerror = reconnect;
+  connectIn(silenceMs);
 }
 
-/** A connection that died without a word is replaced; one that merely has nothing to say loses nothing by it. */
-function listenFor(opened) {
-  clearTimeout(silence);
-  silence = setTimeout(() => opened === source && connect(), silenceMs);
+function listen(type, act) {
+  source.addEventListener(type, ({ data }) => {
+    unheard = 0;
+    connectIn(silenceMs);
+    act(JSON.parse(data));
+  });
 }
 
-function reconnect(lost, livedMs) {
-  if (lost !== source) return;
-  lost.close();
-  clearTimeout(silence);
-  failures = livedMs > 5000 ? 0 : failures + 1;
-  const delay = Math.min(longestDelayMs, 250 * 2 ** failures) * (0.85 + Math.random() * 0.3);
-  setTimeout(() => lost === source && connect(), delay);
-  if (failures < 3) return;
-  setText(id("notice"), "The connection to the server was lost. Trying to restore it.");
+/** A connection can die without a word. One that merely has nothing to say loses nothing by being replaced. */
+function connectIn(ms) {
+  clearTimeout(connectTimer);
+  connectTimer = setTimeout(connect, ms);
+}
+
+function reconnect() {
+  source.close();
+  failures = now() - openedAt > 5000 ? 0 : failures + 1;
+  connectIn(Math.min(longestDelayMs, 250 * 2 ** failures) * (0.85 + Math.random() * 0.3));
+  if (++unheard < 3) return;
+  setText("notice", "The connection to the server is lost. Trying to restore it.");
   id("action").hidden = false;
   probe();
 }
@@ -170,36 +148,30 @@ function reconnect(lost, livedMs) {
 /** Finds out whether events cannot come at all: then only another navigation can tell what the sandbox does. */
 async function probe() {
   const answer = await fetch(stateUrl, { mode: "no-cors", cache: "no-store" }).catch(() => undefined);
-  if (answer === undefined) return;
-  const isOurs = answer.headers.has("x-sandbox-gateway");
-  if (answer.type === "opaque" || answer.ok || (isOurs && answer.status < 500)) load();
+  const refused = answer?.status < 500 && answer.headers.has("x-sandbox-gateway");
+  if (refused || answer?.type === "opaque") load();
 }
 
-let loading;
-
-/** Loads the app. When that keeps leading back here, the next attempts wait longer and longer. */
+/** Loads the app. When that keeps leading back here, every further attempt waits longer. */
 function load() {
-  if (loading !== undefined) return;
-  const count = recentLoads();
-  const delay = count === 0 ? 0 : Math.min(longestDelayMs, 500 * 2 ** (count - 1));
+  if (loading) return;
+  const count = earlierLoads();
+  const delay = count === 0 ? 0 : Math.min(longestDelayMs, 250 * 2 ** count);
   loading = setTimeout(() => {
-    rememberLoads(count + 1);
+    try {
+      sessionStorage.setItem(loadsKey, JSON.stringify([count + 1, Date.now()]));
+    } catch {}
+    source.close();
+    clearTimeout(connectTimer);
     location.reload();
-    // Still here: what came was not a page, such as a download.
-    loading = setTimeout(() => (id("action").hidden = false), 4000);
+    // Still here after that: what came was not a page but a download, for example.
+    setTimeout(() => (id("action").hidden = false), 4000);
   }, delay);
 }
 
-function cancelLoad() {
-  clearTimeout(loading);
-  loading = undefined;
-}
-
-const loadsKey = "sandboxd-waking";
-
-function recentLoads() {
+function earlierLoads() {
   try {
-    const { count, time } = JSON.parse(sessionStorage.getItem(loadsKey) ?? "{}");
+    const [count, time] = JSON.parse(sessionStorage.getItem(loadsKey) ?? "[0,0]");
     return Date.now() - time < 60_000 ? count : 0;
   } catch {
     // Without storage, as in a sandboxed frame, only the kind of this navigation tells.
@@ -207,8 +179,15 @@ function recentLoads() {
   }
 }
 
-function rememberLoads(count) {
-  try {
-    sessionStorage.setItem(loadsKey, JSON.stringify({ count, time: Date.now() }));
-  } catch {}
-}
+button.addEventListener("click", (event) => {
+  // Unlike the link, a reload keeps the fragment of the URL.
+  event.preventDefault();
+  location.reload();
+});
+id("lines").addEventListener("scroll", ({ target }) => {
+  follows = target.scrollHeight - target.scrollTop - target.clientHeight < 32;
+});
+addEventListener("pageshow", (event) => event.persisted && connect());
+connect();
+tick();
+setInterval(tick, 250);
