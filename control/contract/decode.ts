@@ -61,7 +61,10 @@ export function record<T>(item: Decoder<T>): Decoder<Readonly<Record<string, T>>
   };
 }
 
-type Decoded<Fields> = { readonly [Key in keyof Fields]: Fields[Key] extends Decoder<infer T> ? T : never };
+type Value<Field> = Field extends Decoder<infer T> ? T : never;
+type Decoded<Fields> = {
+  readonly [Key in keyof Fields as undefined extends Value<Fields[Key]> ? never : Key]: Value<Fields[Key]>;
+} & { readonly [Key in keyof Fields as undefined extends Value<Fields[Key]> ? Key : never]?: Value<Fields[Key]> };
 
 /** An object with these fields and no others. */
 export function object<const Fields extends Record<string, Decoder<unknown>>>(

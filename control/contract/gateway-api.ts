@@ -188,6 +188,8 @@ const fenceReport = decode.object({
   /** Let through before the fence and not yet answered, of every class. */
   openRequests: decode.count,
   openSockets: decode.count,
+  /** How many of those forbid an idle stop: requests in progress, streams and sockets that carried data lately. */
+  keepsAwake: decode.count,
   /** As in the activity report. */
   lastActiveAt: decode.count,
 });

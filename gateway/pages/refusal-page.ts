@@ -95,9 +95,9 @@ function logTail({ logTail: lines = [] }: RefusalView): Html | undefined {
   if (lines.length === 0) return undefined;
   return html`<section aria-labelledby="log">
 <h2 id="log">The end of its log</h2>
-<div class="log" role="region" aria-labelledby="log" tabindex="0">${lines
+<div class="log" role="region" aria-labelledby="log" tabindex="0"><div>${lines
     .slice(-shownLogLines)
-    .map((line) => html`<div>${plainLine(line)}</div>`)}</div>
+    .map((line) => html`<div>${plainLine(line)}</div>`)}</div></div>
 </section>`;
 }
 
@@ -112,7 +112,7 @@ ${fact("Place in the queue", queuePosition)}
 ${fact("Free memory", memory === undefined ? undefined : `${memory} %`)}
 ${fact("Try again in", view.retryAfterSeconds === undefined ? undefined : seconds(view.retryAfterSeconds))}
 ${fact("Sandbox", view.sandboxId)}
-${fact("Answer", `${view.status} ${view.code}`)}
+${fact("Status", `${view.status} ${view.code}`)}
 </dl>`;
 }
 

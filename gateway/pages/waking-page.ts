@@ -68,7 +68,7 @@ ${step("ready", "Opening the app")}
 <noscript><p class="quiet">This page looks again every ${refreshSecondsWithoutScript} seconds.</p></noscript>
 <section id="log" aria-labelledby="log-title" hidden>
 <h2 id="log-title">Log</h2>
-<div id="lines" class="log" role="log" aria-live="off" aria-labelledby="log-title" tabindex="0"></div>
+<div class="log" role="log" aria-live="off" aria-labelledby="log-title" tabindex="0"><div id="lines"></div></div>
 </section>
 <dl><dt>Sandbox</dt><dd>${view.sandboxId}</dd></dl>
 </main>`,

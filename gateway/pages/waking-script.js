@@ -22,7 +22,6 @@ let connectTimer;
 let failures = 0;
 let unheard = 0;
 let loading;
-let follows = true;
 /** What identifies each line of the log on the page. */
 const shown = [];
 
@@ -89,7 +88,6 @@ function tick() {
   else if (usualMs) bar.value = 1 - Math.exp((-1.6 * elapsedMs) / usualMs);
   setText("countdown", retryAt ? `Trying again in ${duration(retryAt - now())}.` : "");
   if (retryAt && now() >= retryAt && !document.hidden) load();
-  if (follows) id("lines").scrollTop = id("lines").scrollHeight;
 }
 
 function duration(ms) {
@@ -183,9 +181,6 @@ button.addEventListener("click", (event) => {
   // Unlike the link, a reload keeps the fragment of the URL.
   event.preventDefault();
   location.reload();
-});
-id("lines").addEventListener("scroll", ({ target }) => {
-  follows = target.scrollHeight - target.scrollTop - target.clientHeight < 32;
 });
 addEventListener("pageshow", (event) => event.persisted && connect());
 connect();

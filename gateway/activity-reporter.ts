@@ -1,0 +1,56 @@
+import type { Logger } from "pino";
+import type { ActivityLedger } from "./activity.ts";
+import type { ControlClient } from "./control-client.ts";
+
+export type ActivityReporterOptions = {
+  readonly ledger: ActivityLedger;
+  readonly control: ControlClient;
+  readonly flushMs: number;
+  /** WebSockets without a data frame for so long are ended. */
+  readonly socketIdleMs: number;
+  readonly logger: Logger;
+};
+
+/** Control hears of a worker at least this often, even when nothing happens. */
+const signOfLifeMs = 2_000;
+
+/** Tells control what the ledger counted, one batch per flush; a batch that did not arrive goes with the next one. */
+export class ActivityReporter {
+  readonly #options: ActivityReporterOptions;
+  readonly #timer: NodeJS.Timeout;
+  #sending = false;
+  #reportedAt = 0;
+  #isAway = false;
+
+  constructor(options: ActivityReporterOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => void this.flush(), options.flushMs);
+  }
+
+  /** Sends what there is to tell. Resolves when control has it, or does not answer. */
+  async flush(): Promise<void> {
+    if (this.#sending) return;
+    const { ledger, control, logger, socketIdleMs } = this.#options;
+    const now = Date.now();
+    for (const activity of ledger.idleSince(now - socketIdleMs, true)) activity.end?.();
+    const report = ledger.report();
+    if (report.sandboxes.length === 0 && now - this.#reportedAt < signOfLifeMs) return;
+    this.#sending = true;
+    try {
+      await control.report(report);
+      this.#reportedAt = now;
+      this.#isAway = false;
+    } catch (error) {
+      ledger.restore(report);
+      if (!this.#isAway) logger.debug({ err: error }, "activity could not be reported");
+      this.#isAway = true;
+    } finally {
+      this.#sending = false;
+    }
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.flush();
+  }
+}

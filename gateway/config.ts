@@ -1,0 +1,102 @@
+import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join, resolve } from "node:path";
+import { parseEnv } from "node:util";
+import { highestSocketPathLength } from "#contract/control-socket.ts";
+import { type Address, EnvironmentError, EnvironmentReader, type Variables } from "#contract/environment.ts";
+
+/** What the gateway takes from its environment. Durations are in the unit that the name states. */
+export type GatewayConfig = {
+  readonly bind: Address;
+  readonly workers: number;
+  readonly domain: string;
+  readonly controlSocket: string;
+  readonly trustedProxies: readonly string[];
+  readonly holdNavigationMs: number;
+  readonly holdSeconds: number;
+  readonly holdPerSandbox: number;
+  readonly holdTotal: number;
+  readonly activityFlushMs: number;
+  readonly streamIdleSeconds: number;
+  readonly connectTimeoutMs: number;
+  readonly headTimeoutSeconds: number;
+  readonly bodyIdleSeconds: number;
+  readonly socketIdleSeconds: number;
+  readonly drainSeconds: number;
+  readonly pagesDirectory: string | undefined;
+  readonly logLevel: string;
+};
+
+/** Every variable that the gateway reads; `.env.example` names them all. */
+export const gatewayVariables = [
+  "GATEWAY_BIND",
+  "GATEWAY_WORKERS",
+  "PREVIEW_DOMAIN",
+  "SANDBOXD_CONTROL_SOCKET",
+  "SANDBOXD_DATA_DIR",
+  "TRUSTED_PROXIES",
+  "SANDBOXD_HOLD_NAVIGATION_MS",
+  "SANDBOXD_HOLD_SECONDS",
+  "SANDBOXD_HOLD_MAX_PER_SANDBOX",
+  "SANDBOXD_HOLD_MAX_TOTAL",
+  "SANDBOXD_ACTIVITY_FLUSH_MS",
+  "SANDBOXD_STREAM_IDLE_SECONDS",
+  "SANDBOXD_UPSTREAM_CONNECT_MS",
+  "SANDBOXD_UPSTREAM_HEAD_SECONDS",
+  "SANDBOXD_UPSTREAM_BODY_IDLE_SECONDS",
+  "SANDBOXD_UPSTREAM_SOCKET_IDLE_SECONDS",
+  "SANDBOXD_GATEWAY_DRAIN_SECONDS",
+  "SANDBOXD_PAGES_DIR",
+  "SANDBOXD_LOG_LEVEL",
+  "SANDBOXD_ENV_FILE",
+] as const;
+
+const defaultDataDirectory = "/var/lib/sandboxed";
+const defaultEnvironmentFile = "/etc/sandboxed/sandboxd.env";
+const logLevels = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
+
+/** Reads the process's environment over that of its environment file. Throws EnvironmentError naming every bad variable. */
+export function readConfig(variables: Variables = process.env): GatewayConfig {
+  const read = new EnvironmentReader(withFile(variables));
+  const dataDirectory = resolve(read.text("SANDBOXD_DATA_DIR", defaultDataDirectory));
+  const config: GatewayConfig = {
+    bind: read.address("GATEWAY_BIND", { host: "127.0.0.1", port: 8080 }),
+    workers: read.integer("GATEWAY_WORKERS", availableParallelism(), { least: 1, most: 256 }),
+    domain: read.domain("PREVIEW_DOMAIN", "localhost"),
+    controlSocket: resolve(read.text("SANDBOXD_CONTROL_SOCKET", join(dataDirectory, "run", "control.sock"))),
+    trustedProxies: read.networks("TRUSTED_PROXIES", ["127.0.0.0/8", "::1"]),
+    holdNavigationMs: read.integer("SANDBOXD_HOLD_NAVIGATION_MS", 1500, { most: 600_000 }),
+    holdSeconds: read.integer("SANDBOXD_HOLD_SECONDS", 60, { most: 3600 }),
+    holdPerSandbox: read.integer("SANDBOXD_HOLD_MAX_PER_SANDBOX", 2000, { least: 1 }),
+    holdTotal: read.integer("SANDBOXD_HOLD_MAX_TOTAL", 10_000, { least: 1 }),
+    activityFlushMs: read.integer("SANDBOXD_ACTIVITY_FLUSH_MS", 1000, { least: 10, most: 5_000 }),
+    streamIdleSeconds: read.integer("SANDBOXD_STREAM_IDLE_SECONDS", 300, { least: 1 }),
+    connectTimeoutMs: read.integer("SANDBOXD_UPSTREAM_CONNECT_MS", 3000, { least: 1, most: 60_000 }),
+    headTimeoutSeconds: read.integer("SANDBOXD_UPSTREAM_HEAD_SECONDS", 300, { least: 1, most: 86_400 }),
+    bodyIdleSeconds: read.integer("SANDBOXD_UPSTREAM_BODY_IDLE_SECONDS", 900, { least: 1, most: 86_400 }),
+    socketIdleSeconds: read.integer("SANDBOXD_UPSTREAM_SOCKET_IDLE_SECONDS", 3600, { least: 1, most: 604_800 }),
+    drainSeconds: read.integer("SANDBOXD_GATEWAY_DRAIN_SECONDS", 10, { most: 3600 }),
+    pagesDirectory: read.raw("SANDBOXD_PAGES_DIR"),
+    logLevel: read.choice("SANDBOXD_LOG_LEVEL", "info", logLevels),
+  };
+  if (Buffer.byteLength(config.controlSocket) > highestSocketPathLength) {
+    read.conflict(
+      `Cannot use SANDBOXD_CONTROL_SOCKET: a unix socket's path has at most ${highestSocketPathLength} bytes`,
+    );
+  }
+  read.end();
+  return Object.freeze(config);
+}
+
+function withFile(variables: Variables): Variables {
+  const path = variables.SANDBOXD_ENV_FILE || variables.SANDBOXED_ENV_FILE || defaultEnvironmentFile;
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return variables;
+    throw new EnvironmentError([`Cannot read SANDBOXD_ENV_FILE: ${(error as Error).message}`]);
+  }
+  const set = Object.entries(variables).filter(([, value]) => value !== undefined && value !== "");
+  return { ...parseEnv(text), ...Object.fromEntries(set) };
+}

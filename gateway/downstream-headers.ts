@@ -1,0 +1,60 @@
+import { connectionOptions, isHopByHop } from "./hop-by-hop.ts";
+
+/** What the gateway adds to or takes from an app's answers. */
+export type DownstreamPolicy = {
+  /** Ask search engines to stay away, unless the app itself says something about robots. */
+  readonly noindex: boolean;
+  /** The public host without its port: no cookie may reach beyond it. */
+  readonly hostname: string;
+};
+
+/**
+ * Headers of the gateway's own that an app may not send, so that a client can tell its answers from the app's, and one
+ * by which a page could take over a wider scope of its origin than it was served from.
+ */
+const dropped: ReadonlySet<string> = new Set(["x-sandbox-gateway", "x-sandbox-state", "service-worker-allowed"]);
+
+/**
+ * An app's response headers for the client: name and value in turn, in the app's order and spelling, bytes as latin-1.
+ * `raw` are the buffers that the HTTP client read. A message without a body (RFC 9110 §6.4.1) keeps its Content-Length
+ * only when it answers HEAD or is a 304.
+ */
+export function downstreamHeaders(raw: readonly Buffer[], status: number, policy: DownstreamPolicy): string[] {
+  const headers: string[] = [];
+  const listed = listedByConnection(raw);
+  let robots = false;
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = raw[index]!.toString("latin1");
+    const lower = name.toLowerCase();
+    if (isHopByHop(lower) || dropped.has(lower)) continue;
+    if (listed?.has(lower) && lower !== "content-length" && lower !== "set-cookie") continue;
+    if (lower === "content-length" && (status < 200 || status === 204)) continue;
+    let value = raw[index + 1]!.toString("latin1");
+    if (lower === "set-cookie") value = confinedCookie(value, policy.hostname);
+    else if (lower === "x-robots-tag") robots = true;
+    headers.push(name, value);
+  }
+  if (policy.noindex && !robots && status >= 200) headers.push("X-Robots-Tag", "noindex");
+  return headers;
+}
+
+function listedByConnection(raw: readonly Buffer[]): ReadonlySet<string> | undefined {
+  let connection: string | undefined;
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = raw[index]!;
+    if (name.length !== 10 || name.toString("latin1").toLowerCase() !== "connection") continue;
+    const value = raw[index + 1]!.toString("latin1");
+    connection = connection === undefined ? value : `${connection},${value}`;
+  }
+  return connection === undefined ? undefined : connectionOptions(connection);
+}
+
+const domainAttribute = /;\s*domain\s*=\s*([^;]*)/gi;
+
+/** A cookie whose Domain reaches beyond its own host becomes a host-only one (RFC 6265 §5.3): no tenant plants cookies on another. */
+export function confinedCookie(cookie: string, hostname: string): string {
+  if (!/domain/i.test(cookie)) return cookie;
+  return cookie.replace(domainAttribute, (attribute, domain: string) =>
+    domain.trim().replace(/^\./, "").replace(/^"|"$/g, "").toLowerCase() === hostname ? attribute : "",
+  );
+}

@@ -1,0 +1,91 @@
+import { createServer, type IncomingMessage, type Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { Exchange, Handler } from "./exchange.ts";
+import type { Client } from "./forwarded-headers.ts";
+import type { Refuser } from "./refuse.ts";
+import { readRequestHead } from "./request-head.ts";
+import { refuseUnparsed } from "./unparsed-request.ts";
+
+export type EdgeServerOptions = {
+  readonly handler: Handler;
+  readonly refuser: Refuser;
+  readonly readClient: (request: IncomingMessage, host: string) => Client;
+};
+
+/** Traefik keeps connections to us for up to 90 s and must be the one to close them. */
+const keepAliveMs = 120_000;
+/** Traefik's own bound on a request's head, in bytes. */
+const maxHead = 1 << 20;
+const headMs = 60_000;
+
+/** The gateway's HTTP/1.1 listener: turns what arrives into exchanges, or refuses it. Not yet listening. */
+export function edgeServer({ handler, refuser, readClient }: EdgeServerOptions): Server {
+  const server = createServer({
+    keepAlive: true,
+    noDelay: true,
+    keepAliveTimeout: keepAliveMs,
+    headersTimeout: headMs,
+    // An upload may take as long as it takes.
+    requestTimeout: 0,
+    maxHeaderSize: maxHead,
+    requireHostHeader: false,
+    insecureHTTPParser: false,
+    shouldUpgradeCallback: isWebSocket,
+  });
+  // Node would silently drop headers past a number of them.
+  server.maxHeadersCount = 0;
+  const begin = (request: IncomingMessage, response: ServerResponse, more: Partial<Exchange> = {}) => {
+    response.on("error", ignore);
+    const head = readRequestHead(request);
+    const host = "problem" in head ? "" : head.host;
+    const known = "problem" in head ? { host, target: "/", body: { kind: "none" } as const } : head;
+    const exchange: Exchange = { request, response, head: known, client: readClient(request, host), ...more };
+    if ("problem" in head) refuser.refuse(exchange, "bad_request", { detail: `The request has ${head.problem}.` });
+    else handler(exchange);
+  };
+  server.on("request", begin);
+  server.on("checkContinue", (request, response) => begin(request, response, { expectsContinue: true }));
+  server.on("checkExpectation", (request, response) => begin(request, response));
+  server.on("upgrade", (request: IncomingMessage, socket: Duplex, bytes: Buffer) => {
+    // Before anything else: from here on nobody else listens for errors of this socket.
+    socket.on("error", ignore);
+    begin(request, answerOn(request, socket as Socket), { upgrade: { socket, bytes } });
+  });
+  server.on("connect", (request: IncomingMessage, socket: Duplex, bytes: Buffer) => {
+    socket.on("error", ignore);
+    begin(request, answerOn(request, socket as Socket), { upgrade: { socket, bytes } });
+  });
+  server.on("clientError", refuseUnparsed);
+  return server;
+}
+
+/** A client that leaves is no error; what it means for the exchange is told by `close`. */
+function ignore(): void {}
+
+/** Only WebSocket is upgraded to; any other token is left unanswered, as RFC 9110 §7.8 allows. */
+function isWebSocket(request: IncomingMessage): boolean {
+  const { method, headers } = request;
+  return (
+    method === "GET" &&
+    headers.upgrade?.toLowerCase() === "websocket" &&
+    headers["content-length"] === undefined &&
+    headers["transfer-encoding"] === undefined
+  );
+}
+
+/** A response for a socket that Node has let go of. The connection ends with it. */
+function answerOn(request: IncomingMessage, socket: Socket): ServerResponse {
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket);
+  response.once("finish", () => {
+    response.detachSocket(socket);
+    socket.end();
+    // What the client still sends is read for a while: a reset could destroy the answer.
+    socket.resume();
+    const timer = setTimeout(() => socket.destroy(), 2_000);
+    socket.once("close", () => clearTimeout(timer));
+  });
+  return response;
+}

@@ -1,0 +1,56 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import type { RequestClass, Route } from "#contract/gateway-api.ts";
+import type { SandboxId } from "#contract/sandbox-id.ts";
+import type { Client } from "./forwarded-headers.ts";
+import type { RequestHead } from "./request-head.ts";
+
+/**
+ * One request on its way through the chain. Whoever learns something writes it here for the ones behind; what is
+ * optional is absent until its middleware ran.
+ */
+export type Exchange = {
+  readonly request: IncomingMessage;
+  /** Answers the client. On an upgrade it is attached to the bare socket and serves refusals. */
+  readonly response: ServerResponse;
+  readonly head: RequestHead;
+  readonly client: Client;
+  /** Present on an upgrade to WebSocket: the client's socket and the bytes that came with the head. */
+  readonly upgrade?: { readonly socket: Duplex; readonly bytes: Buffer };
+  /** Which sandbox and declared port; set by identify. */
+  target?: Target;
+  /** Set by classify. */
+  class?: RequestClass;
+  /** The client waits for `100 Continue` before it sends its body (RFC 9110 §10.1.1). */
+  readonly expectsContinue?: boolean;
+  /** Called by the forwarder when the dial was refused before a byte went upstream: holds and tries again. */
+  redial?: () => void;
+  /** Open in the activity ledger; set around the chain. */
+  activity?: ExchangeActivity;
+};
+
+export type Target = { readonly id: SandboxId; readonly port: number; route: Route };
+
+/** What the activity ledger sees of one exchange. */
+export type ExchangeActivity = {
+  readonly socket: boolean;
+  extends: boolean;
+  /** Epoch milliseconds of the last data in either direction. */
+  lastDataAt: number;
+  bytesIn: number;
+  bytesOut: number;
+  /** On its way to the app or from it, past every hold: what a fence waits for. */
+  forwarded: boolean;
+  /** Ends the exchange because nothing moves any more. */
+  end?: () => void;
+};
+
+export type Handler = (exchange: Exchange) => void;
+
+/** A step of the chain, shaped as a Traefik plugin is: configured once, then given what comes next. */
+export type Middleware = (next: Handler) => Handler;
+
+/** The chain in reading order: the first middleware sees a request first. */
+export function chain(middlewares: readonly Middleware[], last: Handler): Handler {
+  return middlewares.reduceRight((next, middleware) => middleware(next), last);
+}

@@ -1,0 +1,102 @@
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import type { Logger } from "pino";
+import { ulid } from "ulid";
+import type { Address } from "#contract/environment.ts";
+import { ActivityLedger } from "./activity.ts";
+import { ActivityReporter } from "./activity-reporter.ts";
+import type { GatewayConfig } from "./config.ts";
+import { ControlClient } from "./control-client.ts";
+import { edgeServer } from "./edge-server.ts";
+import { chain } from "./exchange.ts";
+import { Fences } from "./fences.ts";
+import { clientReader } from "./forwarded-headers.ts";
+import { access } from "./middlewares/access.ts";
+import { apiHost } from "./middlewares/api-host.ts";
+import { classify } from "./middlewares/classify.ts";
+import { count } from "./middlewares/count.ts";
+import { edgeFiles } from "./middlewares/edge-files.ts";
+import { forward } from "./middlewares/forward.ts";
+import { identify } from "./middlewares/identify.ts";
+import { state } from "./middlewares/state.ts";
+import { tunnel } from "./middlewares/tunnel.ts";
+import { wake } from "./middlewares/wake.ts";
+import { openPages } from "./pages/pages.ts";
+import { Refuser } from "./refuse.ts";
+import { mayWake } from "./request-class.ts";
+import { watchRoutes } from "./routes-watch.ts";
+import { RoutingTable } from "./routing-table.ts";
+import { UpstreamPools } from "./upstream-pools.ts";
+import { Wakes } from "./wakes.ts";
+
+/** One gateway worker, listening. Disposing of it drains: nothing new is taken, what is open may finish for a while. */
+export interface Gateway extends AsyncDisposable {
+  readonly address: Address;
+  readonly table: RoutingTable;
+}
+
+/** Starts a gateway worker. Throws what `listen` throws, EADDRINUSE for one. */
+export async function openGateway(config: GatewayConfig, logger: Logger): Promise<Gateway> {
+  const worker = ulid();
+  const stop = new AbortController();
+  const table = new RoutingTable();
+  const control = new ControlClient(config.controlSocket);
+  const pages = openPages({ themeDirectory: config.pagesDirectory });
+  const refuser = new Refuser(pages);
+  const pools = new UpstreamPools(config);
+  const wakes = new Wakes({ table, control, connectTimeoutMs: config.connectTimeoutMs, logger });
+  const ledger = new ActivityLedger(worker, config.streamIdleSeconds * 1000);
+  const fences = new Fences({ table, ledger, control, worker, logger });
+  const api = apiHost({ socketPath: config.controlSocket, refuser });
+  const isLeaving = (id: Parameters<RoutingTable["get"]>[0]) =>
+    table.get(id)?.status !== "running" || stop.signal.aborted;
+
+  table.on("route", (id) => {
+    const status = table.get(id)?.status;
+    if (status !== "running" && status !== "draining" && status !== "paused") pools.drop(id);
+  });
+
+  const handler = chain(
+    [
+      identify({ domain: config.domain, table, refuser, api }),
+      classify(),
+      edgeFiles(),
+      access({ refuser }),
+      state({ table, wakes, control, logger, refuser }),
+      count({ ledger, onClose: ({ target }) => fences.acknowledge(target!.id) }),
+      wake({ ...config, table, wakes, refuser, pages, mayWake }),
+    ],
+    forward({ pools, refuser, tunnel: tunnel({ ...config, refuser, isLeaving }) }),
+  );
+  const server = edgeServer({ handler, refuser, readClient: clientReader(config.trustedProxies) });
+  server.listen({ host: config.bind.host, port: config.bind.port });
+  await once(server, "listening");
+  const { address: host, port } = server.address() as AddressInfo;
+
+  const watching = watchRoutes({ control, table, worker, logger }, stop.signal);
+  const reporter = new ActivityReporter({
+    ledger,
+    control,
+    flushMs: config.activityFlushMs,
+    socketIdleMs: config.socketIdleSeconds * 1000,
+    logger,
+  });
+
+  return {
+    address: { host, port },
+    table,
+    async [Symbol.asyncDispose]() {
+      server.close();
+      server.closeIdleConnections();
+      const patience = setTimeout(() => server.closeAllConnections(), config.drainSeconds * 1000);
+      await once(server, "close");
+      clearTimeout(patience);
+      stop.abort();
+      await watching;
+      await reporter.close();
+      await api[Symbol.asyncDispose]();
+      await pools.close();
+      await control.close();
+    },
+  };
+}

@@ -1,0 +1,39 @@
+import cluster from "node:cluster";
+import { once } from "node:events";
+import { pino } from "pino";
+import { EnvironmentError, formatAddress } from "#contract/environment.ts";
+import { type GatewayConfig, readConfig } from "./config.ts";
+import { openGateway } from "./gateway.ts";
+import { announce, superviseWorkers } from "./workers.ts";
+
+const stop = new AbortController();
+for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => stop.abort());
+process.on("SIGHUP", () => {});
+
+process.exitCode = await main();
+// A connection that is still closing must not keep a drained process.
+process.exit();
+
+async function main(): Promise<number> {
+  let config: GatewayConfig;
+  try {
+    config = readConfig();
+  } catch (error) {
+    if (!(error instanceof EnvironmentError)) throw error;
+    for (const problem of error.problems) console.error(problem);
+    return 2;
+  }
+  const logger = pino({ name: "gateway", level: config.logLevel });
+  if (cluster.isPrimary && config.workers > 1) return superviseWorkers(config.workers, logger, stop.signal);
+  try {
+    const gateway = await openGateway(config, logger);
+    if (cluster.isPrimary) announce(logger, gateway.address);
+    if (!stop.signal.aborted) await once(stop.signal, "abort");
+    await gateway[Symbol.asyncDispose]();
+    return 0;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    console.error(`Cannot listen on ${formatAddress(config.bind)}: the port is taken. Change GATEWAY_BIND.`);
+    return 1;
+  }
+}

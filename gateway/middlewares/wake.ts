@@ -1,0 +1,178 @@
+import { once } from "node:events";
+import type { RequestClass, Route } from "#contract/gateway-api.ts";
+import type { Exchange, Middleware } from "../exchange.ts";
+import type { Page, Pages } from "../pages/pages.ts";
+import type { RefusalDetails, Refuser } from "../refuse.ts";
+import type { RoutingTable } from "../routing-table.ts";
+import type { PortWait, Ready, Wakes } from "../wakes.ts";
+
+export type WakeOptions = {
+  readonly table: RoutingTable;
+  readonly wakes: Wakes;
+  readonly refuser: Refuser;
+  readonly pages: Pages;
+  readonly mayWake: (route: Route, kind: RequestClass) => boolean;
+  readonly holdNavigationMs: number;
+  readonly holdSeconds: number;
+  /** The most requests held at once: for one sandbox, and for all. */
+  readonly holdPerSandbox: number;
+  readonly holdTotal: number;
+};
+
+/**
+ * Holds a request until its port answers. The request is not consumed meanwhile: its body stays in the socket. A
+ * navigation that waits too long gets the waking page, which goes on waiting in its place.
+ */
+export function wake(options: WakeOptions): Middleware {
+  const { wakes, table, refuser } = options;
+  const held = new HeldRequests(options);
+  return (next) => (exchange) => {
+    const target = exchange.target!;
+    const begun = Date.now();
+    exchange.redial = () => {
+      if (exchange.activity) exchange.activity.forwarded = false;
+      wakes.forget(target.id, target.port);
+      attempt();
+    };
+    attempt();
+
+    function attempt(): void {
+      const route = table.get(target.id);
+      if (route === undefined) return refuser.refuse(exchange, "not_found");
+      target.route = route;
+      if (wakes.isReachable(route, target.port)) return next(exchange);
+      if (route.status !== "running" && !options.mayWake(route, exchange.class!)) {
+        return refuser.refuse(exchange, "asleep", { retryAfterSeconds: 5, action: "wake" });
+      }
+      if (!held.enter(target.id)) return refuser.refuse(exchange, "busy", { retryAfterSeconds: 2 });
+      const wait = wakes.join(target.id, target.port, exchange.class!);
+      void waitFor(wait, exchange, begun, options).then((waited) => {
+        held.leave(target.id);
+        // The port answers now, but a stop may have begun since: look again.
+        if (waited.kind === "ready") attempt();
+        else conclude(waited, exchange, begun, options);
+      });
+    }
+  };
+}
+
+type Waited = Ready | { readonly kind: "timed-out"; readonly wait: PortWait } | { readonly kind: "aborted" };
+
+async function waitFor(wait: PortWait, exchange: Exchange, begun: number, options: WakeOptions): Promise<Waited> {
+  const { response, upgrade } = exchange;
+  const limitMs = getsWakingPage(exchange) ? options.holdNavigationMs : options.holdSeconds * 1000;
+  const done = new AbortController();
+  const { signal } = done;
+  const timedOut = new Promise<Waited>((resolve) => {
+    const timer = setTimeout(resolve, Math.max(0, begun + limitMs - Date.now()), { kind: "timed-out", wait });
+    signal.addEventListener("abort", () => clearTimeout(timer));
+  });
+  const gone = once(upgrade?.socket ?? response, "close", { signal }).then(
+    (): Waited => ({ kind: "aborted" }),
+    (): Waited => ({ kind: "aborted" }),
+  );
+  try {
+    return response.destroyed ? { kind: "aborted" } : await Promise.race([wait.outcome, timedOut, gone]);
+  } finally {
+    wait.leave();
+    done.abort();
+  }
+}
+
+function conclude(
+  waited: Exclude<Waited, { kind: "ready" }>,
+  exchange: Exchange,
+  begun: number,
+  options: WakeOptions,
+): void {
+  const { refuser, pages, table } = options;
+  const target = exchange.target!;
+  target.route = table.get(target.id) ?? target.route;
+  switch (waited.kind) {
+    case "refused":
+      return refuser.refuse(exchange, waited.code, withAction(waited.details));
+    case "timed-out":
+      if (!getsWakingPage(exchange)) return refuser.refuse(exchange, ...whyTimedOut(waited.wait, options));
+      if (waited.wait.phase === "control_away") {
+        return refuser.refuse(exchange, "control_unavailable", withAction({ retryAfterSeconds: 5 }));
+      }
+      return refuser.page(exchange, "waking", 503, wakingPage(waited.wait, exchange, begun, pages), [
+        "Retry-After",
+        "1",
+      ]);
+    case "aborted":
+      return;
+    default: {
+      const never: never = waited;
+      throw new Error(`unknown outcome: ${JSON.stringify(never)}`);
+    }
+  }
+}
+
+function wakingPage(wait: PortWait, { target, head }: Exchange, begun: number, pages: Pages): Page {
+  const phase = wait.phase === "waiting_for_port" ? wait.phase : "starting";
+  return pages.waking({
+    sandboxId: wait.id,
+    port: target!.port,
+    url: head.target,
+    phase,
+    elapsedMs: Date.now() - begun,
+  });
+}
+
+/** The page asks again by GET: a form that was posted would be lost behind it. */
+function getsWakingPage(exchange: Exchange): boolean {
+  return exchange.class === "navigation" && exchange.request.method === "GET";
+}
+
+function whyTimedOut(
+  wait: PortWait,
+  { holdSeconds }: WakeOptions,
+): ["no_listener" | "waking_timeout" | "control_unavailable", RefusalDetails] {
+  switch (wait.phase) {
+    case "waiting_for_port":
+      return ["no_listener", { listeningPorts: wait.listeningPorts ?? [], retryAfterSeconds: 5 }];
+    case "control_away":
+      return ["control_unavailable", { retryAfterSeconds: 5 }];
+    case "starting":
+      return [
+        "waking_timeout",
+        { retryAfterSeconds: 5, detail: `The sandbox did not answer within ${holdSeconds} seconds.` },
+      ];
+    default: {
+      const never: never = wait.phase;
+      throw new Error(`unknown phase: ${never}`);
+    }
+  }
+}
+
+function withAction(details: RefusalDetails): RefusalDetails {
+  return { ...details, action: "retry" };
+}
+
+/** Counts the requests that are held, for one sandbox and in total. */
+class HeldRequests {
+  readonly #limits: { readonly holdPerSandbox: number; readonly holdTotal: number };
+  readonly #bySandbox = new Map<string, number>();
+  #total = 0;
+
+  constructor(limits: { readonly holdPerSandbox: number; readonly holdTotal: number }) {
+    this.#limits = limits;
+  }
+
+  /** False when a bound is reached; otherwise `leave` must follow. */
+  enter(id: string): boolean {
+    const held = this.#bySandbox.get(id) ?? 0;
+    if (held >= this.#limits.holdPerSandbox || this.#total >= this.#limits.holdTotal) return false;
+    this.#bySandbox.set(id, held + 1);
+    this.#total++;
+    return true;
+  }
+
+  leave(id: string): void {
+    const held = this.#bySandbox.get(id)! - 1;
+    if (held === 0) this.#bySandbox.delete(id);
+    else this.#bySandbox.set(id, held);
+    this.#total--;
+  }
+}

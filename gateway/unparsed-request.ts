@@ -1,0 +1,35 @@
+import type { Duplex } from "node:stream";
+import { refusalTexts } from "./pages/pages.ts";
+
+const statuses: Readonly<Record<string, readonly [number, string]>> = {
+  HPE_HEADER_OVERFLOW: [431, "Request Header Fields Too Large"],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, "Content Too Large"],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, "Request Timeout"],
+};
+const lingerMs = 2_000;
+
+/** Answers what Node's parser could not read as HTTP, and closes the connection without a reset. */
+export function refuseUnparsed(error: NodeJS.ErrnoException, socket: Duplex): void {
+  // A half-written answer of an earlier request must not be continued by this one.
+  const busy = (socket as { _httpMessage?: { headersSent?: boolean } })._httpMessage?.headersSent ?? false;
+  if (error.code === "ECONNRESET" || !socket.writable || busy) {
+    socket.destroy();
+    return;
+  }
+  const [status, reason] = statuses[error.code ?? ""] ?? [400, "Bad Request"];
+  const body = JSON.stringify({
+    type: "about:blank",
+    title: status === 400 ? refusalTexts.bad_request.title : reason,
+    status,
+    code: "bad_request",
+    detail: refusalTexts.bad_request.detail,
+  });
+  socket.on("error", () => {});
+  socket.end(
+    `HTTP/1.1 ${status} ${reason}\r\nContent-Type: application/problem+json\r\nX-Sandbox-Gateway: bad_request\r\n` +
+      `Cache-Control: no-store\r\nConnection: close\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+  socket.resume();
+  const timer = setTimeout(() => socket.destroy(), lingerMs);
+  socket.once("close", () => clearTimeout(timer));
+}

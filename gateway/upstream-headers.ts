@@ -1,0 +1,76 @@
+import type { Exchange, Target } from "./exchange.ts";
+import { forwardingHeaders, pushForwardedHeaders } from "./forwarded-headers.ts";
+import { connectionOptions, isHopByHop } from "./hop-by-hop.ts";
+
+/** Never passed on as the client sent them: we set them, or they are nobody's business behind the edge. */
+const ours: ReadonlySet<string> = new Set([
+  ...forwardingHeaders,
+  "host",
+  "content-length",
+  "expect",
+  "x-sandbox-external-user-id",
+  "x-preview-token",
+]);
+
+/** Connection cannot list these away: what the app needs to understand the request (RFC 9110 §7.6.1). */
+const endToEnd: ReadonlySet<string> = new Set([
+  "host",
+  "cookie",
+  "authorization",
+  "content-type",
+  "origin",
+  "sec-websocket-key",
+]);
+
+/**
+ * The request's headers for the app, name and value in turn, in the client's order and spelling. `Host` comes first and
+ * follows the sandbox's policy; an upgrade's `Origin` follows it when it named the same host.
+ */
+export function upstreamHeaders(exchange: Exchange, target: Target): string[] {
+  const publicHost = exchange.head.host;
+  const host = upstreamHost(target, publicHost);
+  const rewrite = exchange.upgrade !== undefined && host !== publicHost;
+  return passedHeaders(exchange, host, rewrite ? (origin) => upstreamOrigin(origin, publicHost, host) : undefined);
+}
+
+/** The request's headers for control: as for an app, with the host that the client wrote. */
+export function apiHeaders(exchange: Exchange): string[] {
+  return passedHeaders(exchange, exchange.head.host, undefined);
+}
+
+function passedHeaders(
+  exchange: Exchange,
+  host: string,
+  rewriteOrigin: ((origin: string) => string) | undefined,
+): string[] {
+  const { request, head, client } = exchange;
+  const { rawHeaders } = request;
+  const listed = connectionOptions(request.headers.connection);
+  const headers = ["Host", host];
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]!;
+    const lower = name.toLowerCase();
+    if (isDropped(lower) || (listed.size > 0 && listed.has(lower) && !endToEnd.has(lower))) continue;
+    const value = rawHeaders[index + 1]!;
+    headers.push(name, rewriteOrigin !== undefined && lower === "origin" ? rewriteOrigin(value) : value);
+  }
+  pushForwardedHeaders(client, headers);
+  if (head.body.kind === "length") headers.push("Content-Length", String(head.body.length));
+  return headers;
+}
+
+/** Apps read `X_Forwarded_For` and `X-Forwarded-For` from the same variable (RFC 3875 §4.1.18): both spellings are one name. */
+function isDropped(lower: string): boolean {
+  const dashed = lower.includes("_") ? lower.replaceAll("_", "-") : lower;
+  return ours.has(dashed) || isHopByHop(dashed);
+}
+
+function upstreamHost({ route, port }: Target, publicHost: string): string {
+  const policy = route.hostPolicyByPort[port] ?? route.hostPolicy;
+  return policy === "preserve" ? publicHost : `localhost:${port}`;
+}
+
+function upstreamOrigin(origin: string, publicHost: string, host: string): string {
+  const match = /^https?:\/\/(.+)$/i.exec(origin);
+  return match?.[1]?.toLowerCase() === publicHost.toLowerCase() ? `http://${host}` : origin;
+}

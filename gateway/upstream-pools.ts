@@ -1,0 +1,94 @@
+import { buildConnector, Pool } from "undici";
+import type { SandboxId } from "#contract/sandbox-id.ts";
+import type { Target } from "./exchange.ts";
+
+export type UpstreamTimeouts = {
+  readonly connectTimeoutMs: number;
+  readonly headTimeoutSeconds: number;
+  readonly bodyIdleSeconds: number;
+};
+
+type Pools = { readonly run: number; readonly byPort: Map<number, Pool> };
+
+/** The largest head that an app may answer with, in bytes; Traefik takes as much. */
+const maxResponseHead = 1 << 20;
+
+/**
+ * Keep-alive connections to sandboxes. They belong to one run of one sandbox: the next container may have another
+ * address, and another sandbox may have got this one.
+ */
+export class UpstreamPools {
+  readonly #timeouts: UpstreamTimeouts;
+  readonly #pools = new Map<SandboxId, Pools>();
+
+  constructor(timeouts: UpstreamTimeouts) {
+    this.#timeouts = timeouts;
+  }
+
+  /** The pool of this port, or undefined when the route has no endpoint for it. */
+  for({ id, port, route }: Target): Pool | undefined {
+    let pools = this.#pools.get(id);
+    if (pools === undefined || pools.run !== route.run) {
+      this.drop(id);
+      pools = { run: route.run, byPort: new Map() };
+      this.#pools.set(id, pools);
+    }
+    let pool = pools.byPort.get(port);
+    if (pool === undefined) {
+      const endpoint = route.endpoints.find((each) => each.port === port);
+      if (endpoint === undefined) return undefined;
+      pool = this.#open(`http://${urlAddress(endpoint.address)}:${endpoint.upstreamPort}`);
+      pools.byPort.set(port, pool);
+    }
+    return pool;
+  }
+
+  /** Ends every connection to a sandbox, in use or not. */
+  drop(id: SandboxId): void {
+    const pools = this.#pools.get(id);
+    if (pools === undefined) return;
+    this.#pools.delete(id);
+    for (const pool of pools.byPort.values()) void pool.destroy();
+  }
+
+  async close(): Promise<void> {
+    const pools = [...this.#pools.values()].flatMap(({ byPort }) => [...byPort.values()]);
+    this.#pools.clear();
+    await Promise.all(pools.map((pool) => pool.destroy()));
+  }
+
+  #open(origin: string): Pool {
+    return new Pool(origin, {
+      connections: null,
+      pipelining: 1,
+      connect: reuseTellingConnector(this.#timeouts.connectTimeoutMs),
+      headersTimeout: this.#timeouts.headTimeoutSeconds * 1000,
+      bodyTimeout: this.#timeouts.bodyIdleSeconds * 1000,
+      maxHeaderSize: maxResponseHead,
+      // Node apps close idle connections after five seconds: be gone before that.
+      keepAliveTimeout: 4_000,
+      keepAliveMaxTimeout: 60_000,
+      allowH2: false,
+    });
+  }
+}
+
+function urlAddress(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
+}
+
+/** A connection's error, with what tells a connection that already carried an answer from a fresh one. */
+export type ConnectionError = Error & { code?: string; carriedAnswer?: boolean; socket?: { bytesRead?: number } };
+
+/** A reset does not say whether the connection had been used before: note it while the socket still knows. */
+function reuseTellingConnector(timeout: number): buildConnector.connector {
+  const connect = buildConnector({ timeout, allowH2: false });
+  return (options, callback) =>
+    connect(options, (error, socket) => {
+      if (error !== null || socket === null) return callback(error ?? new Error("no socket"), null);
+      socket.prependListener("error", (failure: ConnectionError) => {
+        failure.carriedAnswer = socket.bytesRead > 0;
+      });
+      callback(null, socket);
+    });
+}

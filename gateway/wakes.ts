@@ -1,0 +1,249 @@
+import { EventEmitter } from "node:events";
+import type { Logger } from "pino";
+import type { RefusalCode } from "#contract/error-codes.ts";
+import type { Endpoint, RequestClass, Route, WakeOutcome } from "#contract/gateway-api.ts";
+import type { SandboxId } from "#contract/sandbox-id.ts";
+import { type ControlClient, ControlUnavailableError } from "./control-client.ts";
+import { dial } from "./dial.ts";
+import { pause } from "./pause.ts";
+import type { RefusalDetails } from "./refuse.ts";
+import type { RoutingTable } from "./routing-table.ts";
+
+export type Ready =
+  | { readonly kind: "ready"; readonly route: Route }
+  | { readonly kind: "refused"; readonly code: RefusalCode; readonly details: RefusalDetails };
+
+/** What a wait is at: for the waking page, and for what to say when the wait ends without an answer. */
+export type Phase = "starting" | "waiting_for_port" | "control_away";
+
+export type WakesOptions = {
+  readonly table: RoutingTable;
+  readonly control: ControlClient;
+  readonly connectTimeoutMs: number;
+  readonly logger: Logger;
+};
+
+const firstDialPauseMs = 4;
+const longestDialPauseMs = 100;
+/** How long a missing control is looked for before the wake is refused. */
+const controlGraceMs = 5_000;
+const controlRetryMs = 100;
+/** An app gets so long to open its port before somebody asks which ones it did open. */
+const settledMs = 2_000;
+const listenersEveryMs = 1_000;
+
+/**
+ * Waits until a port of a sandbox answers, waking the sandbox when it sleeps. All who wait for one port share one wait,
+ * and all who wait for one sandbox share one wake, so every one of them learns what truly happened; a wait lives as long
+ * as anybody takes part in it.
+ */
+export class Wakes {
+  readonly #options: WakesOptions;
+  readonly #waits = new Map<string, PortWait>();
+  readonly #wakes = new Map<SandboxId, Promise<WakeOutcome>>();
+  /** Ports that took a connection, by sandbox: requests go straight to them. */
+  readonly #reachable = new Map<SandboxId, { readonly run: number; readonly ports: Set<number> }>();
+
+  constructor(options: WakesOptions) {
+    this.#options = options;
+    options.table.on("route", (id) => {
+      const run = options.table.get(id)?.run;
+      if (this.#reachable.get(id)?.run !== run) this.#reachable.delete(id);
+    });
+  }
+
+  /** Whether a request may be forwarded at once. */
+  isReachable(route: Route, port: number): boolean {
+    if (route.status !== "running") return false;
+    const known = this.#reachable.get(route.id);
+    return known !== undefined && known.run === route.run && known.ports.has(port);
+  }
+
+  /** Takes back that the port is reachable: a dial was refused. */
+  forget(id: SandboxId, port: number): void {
+    this.#reachable.get(id)?.ports.delete(port);
+  }
+
+  /**
+   * Takes part in the wait for a port; `leave()` must be called in the end. Whoever merely watches does not wake the
+   * sandbox: when nobody else takes part, the wait for a sleeping one ends with `asleep`.
+   */
+  join(id: SandboxId, port: number, kind: RequestClass, { watching = false } = {}): PortWait {
+    const key = `${id}:${port}`;
+    let wait = this.#waits.get(key);
+    if (wait === undefined) {
+      wait = new PortWait(id, port, kind);
+      if (!watching) wait.mayWake = true;
+      this.#waits.set(key, wait);
+      void this.#run(wait).then((outcome) => {
+        this.#waits.delete(key);
+        wait!.settle(outcome);
+      });
+    }
+    wait.enter(watching);
+    return wait;
+  }
+
+  async #run(wait: PortWait): Promise<Ready> {
+    const { table } = this.#options;
+    while (wait.participants > 0) {
+      const route = table.get(wait.id);
+      if (route === undefined) return refused("not_found");
+      if (route.status !== "running" && !wait.mayWake) return refused("asleep");
+      const outcome = route.status === "running" ? await this.#reach(wait, route) : await this.#awaken(wait);
+      if (outcome !== undefined) return outcome;
+    }
+    return refused("waking_timeout");
+  }
+
+  /** Dials until the port answers, the route changes, or it is plain that it will not. */
+  async #reach(wait: PortWait, route: Route): Promise<Ready | undefined> {
+    const { table, connectTimeoutMs } = this.#options;
+    const endpoint = route.endpoints.find(({ port }) => port === wait.port);
+    if (endpoint === undefined) return refused("not_found");
+    wait.enterPhase("waiting_for_port");
+    const begun = Date.now();
+    let askedAt = begun;
+    for (let pauseMs = firstDialPauseMs; wait.participants > 0; pauseMs = Math.min(pauseMs * 1.5, longestDialPauseMs)) {
+      if (await dial(endpoint, connectTimeoutMs)) return this.#reached(route, wait.port);
+      if (table.get(wait.id) !== route) return undefined;
+      if (Date.now() - begun >= settledMs && Date.now() - askedAt >= listenersEveryMs) {
+        askedAt = Date.now();
+        const verdict = await this.#whyNot(wait, endpoint);
+        if (verdict !== undefined) return verdict;
+      }
+      await pause(pauseMs, wait.left);
+    }
+    return undefined;
+  }
+
+  #reached(route: Route, port: number): Ready {
+    let known = this.#reachable.get(route.id);
+    if (known?.run !== route.run) {
+      known = { run: route.run, ports: new Set() };
+      this.#reachable.set(route.id, known);
+    }
+    known!.ports.add(port);
+    return { kind: "ready", route };
+  }
+
+  async #whyNot(wait: PortWait, endpoint: Endpoint): Promise<Ready | undefined> {
+    try {
+      const { reachable, loopbackOnly } = await this.#options.control.listeners(wait.id);
+      wait.listeningPorts = reachable;
+      if (reachable.includes(endpoint.port)) return undefined;
+      if (loopbackOnly.includes(endpoint.port)) return refused("loopback_only", { listeningPorts: reachable });
+      if (reachable.length > 0) return refused("no_listener", { listeningPorts: reachable });
+    } catch (error) {
+      this.#options.logger.debug({ err: error, id: wait.id }, "cannot ask for listeners");
+    }
+    return undefined;
+  }
+
+  async #awaken(wait: PortWait): Promise<Ready | undefined> {
+    const { table, logger } = this.#options;
+    wait.enterPhase("starting");
+    const begun = Date.now();
+    while (wait.participants > 0) {
+      try {
+        const outcome = await this.#wake(wait.id, wait.class);
+        switch (outcome.outcome) {
+          case "ready":
+            table.learn(outcome.route);
+            return table.get(wait.id)?.status === "running" ? undefined : void (await pause(controlRetryMs, wait.left));
+          case "refused":
+            return fromWakeRefusal(outcome.refusal);
+          case "timed-out":
+            return refused("waking_timeout", { retryAfterSeconds: 5 });
+          default: {
+            const never: never = outcome;
+            throw new Error(`unknown outcome: ${JSON.stringify(never)}`);
+          }
+        }
+      } catch (error) {
+        if (!(error instanceof ControlUnavailableError)) throw error;
+        wait.enterPhase("control_away");
+        logger.warn({ err: error, id: wait.id }, "control does not answer a wake");
+        if (Date.now() - begun >= controlGraceMs) return refused("control_unavailable", { retryAfterSeconds: 5 });
+        await pause(controlRetryMs, wait.left);
+      }
+    }
+    return undefined;
+  }
+
+  /** One call to control for all who wait for this sandbox, on whatever port. */
+  #wake(id: SandboxId, kind: RequestClass): Promise<WakeOutcome> {
+    let wake = this.#wakes.get(id);
+    if (wake === undefined) {
+      wake = this.#options.control.wake(id, { class: kind }).finally(() => this.#wakes.delete(id));
+      this.#wakes.set(id, wake);
+    }
+    return wake;
+  }
+}
+
+/** One wait for one port, shared by all who take part. Emits `phase`. */
+export class PortWait extends EventEmitter<{ phase: [Phase] }> {
+  readonly id: SandboxId;
+  readonly port: number;
+  /** Of the request that began the wait. */
+  readonly class: RequestClass;
+  readonly outcome: Promise<Ready>;
+  listeningPorts: readonly number[] | undefined;
+  /** Somebody takes part whose request may wake the sandbox. */
+  mayWake = false;
+  #phase: Phase = "starting";
+  #participants = 0;
+  readonly #abandoned = new AbortController();
+  readonly #settled = Promise.withResolvers<Ready>();
+
+  constructor(id: SandboxId, port: number, kind: RequestClass) {
+    super();
+    this.setMaxListeners(0);
+    this.id = id;
+    this.port = port;
+    this.class = kind;
+    this.outcome = this.#settled.promise;
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  get participants(): number {
+    return this.#participants;
+  }
+
+  /** Aborts when the last participant left. */
+  get left(): AbortSignal {
+    return this.#abandoned.signal;
+  }
+
+  enterPhase(phase: Phase): void {
+    if (this.#phase === phase) return;
+    this.#phase = phase;
+    this.emit("phase", phase);
+  }
+
+  enter(watching: boolean): void {
+    this.#participants++;
+    if (!watching) this.mayWake = true;
+  }
+
+  leave(): void {
+    this.#participants--;
+    if (this.#participants === 0) this.#abandoned.abort();
+  }
+
+  settle(outcome: Ready): void {
+    this.#settled.resolve(outcome);
+  }
+}
+
+function refused(code: RefusalCode, details: RefusalDetails = {}): Ready {
+  return { kind: "refused", code, details };
+}
+
+function fromWakeRefusal({ code, message, ...rest }: Extract<WakeOutcome, { outcome: "refused" }>["refusal"]): Ready {
+  return refused(code, { ...rest, detail: message });
+}
