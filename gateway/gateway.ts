@@ -48,8 +48,8 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
   const ledger = new ActivityLedger(worker, config.streamIdleSeconds * 1000);
   const fences = new Fences({ table, ledger, control, worker, logger });
   const api = apiHost({ socketPath: config.controlSocket, refuser });
-  const isLeaving = (id: Parameters<RoutingTable["get"]>[0]) =>
-    table.get(id)?.status !== "running" || stop.signal.aborted;
+  const tunnels = new Set<() => void>();
+  const isLeaving = (id: Parameters<RoutingTable["get"]>[0]) => table.get(id)?.status !== "running";
 
   table.on("route", (id) => {
     const status = table.get(id)?.status;
@@ -66,7 +66,7 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
       count({ ledger, onClose: ({ target }) => fences.acknowledge(target!.id) }),
       wake({ ...config, table, wakes, refuser, pages, mayWake }),
     ],
-    forward({ pools, refuser, tunnel: tunnel({ ...config, refuser, isLeaving }) }),
+    forward({ pools, refuser, tunnel: tunnel({ ...config, refuser, isLeaving, open: tunnels }) }),
   );
   const server = edgeServer({ handler, refuser, readClient: clientReader(config.trustedProxies) });
   server.listen({ host: config.bind.host, port: config.bind.port });
@@ -88,6 +88,7 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
     async [Symbol.asyncDispose]() {
       server.close();
       server.closeIdleConnections();
+      for (const end of tunnels) end();
       const patience = setTimeout(() => server.closeAllConnections(), config.drainSeconds * 1000);
       await once(server, "close");
       clearTimeout(patience);

@@ -70,17 +70,18 @@ export class Wakes {
    */
   join(id: SandboxId, port: number, kind: RequestClass, { watching = false } = {}): PortWait {
     const key = `${id}:${port}`;
-    let wait = this.#waits.get(key);
-    if (wait === undefined) {
-      wait = new PortWait(id, port, kind);
-      if (!watching) wait.mayWake = true;
+    const known = this.#waits.get(key);
+    const wait = known ?? new PortWait(id, port, kind);
+    wait.enter(watching);
+    if (known === undefined) {
+      const forget = () => this.#waits.get(key) === wait && this.#waits.delete(key);
       this.#waits.set(key, wait);
+      wait.left.addEventListener("abort", forget);
       void this.#run(wait).then((outcome) => {
-        this.#waits.delete(key);
-        wait!.settle(outcome);
+        forget();
+        wait.settle(outcome);
       });
     }
-    wait.enter(watching);
     return wait;
   }
 

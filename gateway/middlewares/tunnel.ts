@@ -16,6 +16,8 @@ export type TunnelOptions = {
   readonly connectTimeoutMs: number;
   /** Whether the sandbox is going to sleep or away, so that its sockets end for that reason. */
   readonly isLeaving: (id: SandboxId) => boolean;
+  /** The ways to end each open tunnel, kept by whoever stops the gateway. */
+  readonly open: Set<() => void>;
 };
 
 /**
@@ -98,7 +100,7 @@ function join(
   answer: IncomingMessage,
   upstream: Socket,
   bytes: Buffer,
-  { isLeaving }: TunnelOptions,
+  { isLeaving, open }: TunnelOptions,
 ): void {
   const { socket: client, bytes: early } = exchange.upgrade!;
   exchange.response.detachSocket(client as Socket);
@@ -106,7 +108,10 @@ function join(
   client.write(upgradeHead(answer, exchange.head.host), "latin1");
   if (bytes.length > 0) upstream.unshift(bytes);
   if (early.length > 0) client.unshift(early);
-  relay(client, upstream, exchange.activity, () => isLeaving(exchange.target!.id));
+  const end = relay(client, upstream, () => isLeaving(exchange.target!.id), exchange.activity);
+  open.add(end);
+  client.once("close", () => open.delete(end));
+  if (exchange.activity) exchange.activity.end = end;
 }
 
 /** The app's 101 with its own headers; only the hop's own ones are written anew. */
@@ -120,30 +125,37 @@ function upgradeHead(answer: IncomingMessage, host: string): string {
   return `${head}\r\n`;
 }
 
-/** Joins both sides: back pressure, half-close, and an end of both when one breaks. */
+/**
+ * Joins both sides: back pressure, half-close, and an end of both when one breaks. Returns what ends it from outside, with
+ * a word to the client where a frame may begin.
+ */
 function relay(
   client: Duplex,
   upstream: Socket,
-  activity: ExchangeActivity | undefined,
   isLeaving: () => boolean,
-): void {
-  if (activity) activity.end = () => client.destroy();
+  activity: ExchangeActivity | undefined,
+): () => void {
   const fromApp = new WebSocketFrames();
   const fromClient = new WebSocketFrames();
   upstream.on("data", (chunk: Buffer) => count(activity, "bytesOut", fromApp.push(chunk), chunk));
   client.on("data", (chunk: Buffer) => count(activity, "bytesIn", fromClient.push(chunk), chunk));
   client.pipe(upstream);
   upstream.pipe(client, { end: false });
-  // A sandbox that goes to sleep takes its sockets with it: the client is told so, where a frame may begin.
-  const endClient = () => {
-    if (isLeaving() && !fromApp.closed && fromApp.atBoundary) client.end(closeFrame(1001));
-    else client.end();
+  const goAway = () => {
+    if (fromApp.closed || !fromApp.atBoundary) client.end();
+    else client.end(closeFrame(1001));
   };
-  upstream.once("end", endClient);
-  upstream.on("error", () => (isLeaving() ? endClient() : client.destroy()));
+  // A sandbox that goes to sleep takes its sockets with it: that is no fault of the app's.
+  upstream.once("end", () => (isLeaving() ? goAway() : client.end()));
+  upstream.on("error", () => (isLeaving() ? goAway() : client.destroy()));
   upstream.once("close", () => client.writableEnded || client.destroy());
   client.on("error", () => upstream.destroy());
   client.once("close", () => upstream.destroy());
+  return () => {
+    upstream.unpipe(client);
+    goAway();
+    upstream.destroy();
+  };
 }
 
 function count(

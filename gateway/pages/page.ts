@@ -68,7 +68,7 @@ export function compactScript(source: string): string {
 
 function compactStyle(source: string): string {
   return source
-    .replace(/\/\*.*?\*\/|\s+/g, " ")
+    .replace(/\/\*[\s\S]*?\*\/|\s+/g, " ")
     .replace(/ ?([{}:;,]) /g, "$1")
     .replaceAll(";}", "}")
     .replace(/(?<=[ :,(-])0\./g, ".")

@@ -79,16 +79,15 @@ function refresh({ refreshSeconds, url }: RefusalView): Html | undefined {
   return html`<meta http-equiv="refresh" content="${refreshSeconds}${target !== undefined && `;url=${target}`}">`;
 }
 
-function button({ action, code, url, refreshSeconds }: RefusalView): Html | undefined {
+function button({ action, code, url, refreshSeconds = 0 }: RefusalView): Html | undefined {
   if (action === undefined) return undefined;
   const target = safeUrl(url) ?? "";
-  const elsewhere = target.startsWith("http");
-  const label =
-    action === "wake" ? "Wake it up" : elsewhere ? (code === "unauthorized" ? "Sign in" : "Continue") : "Try again";
-  return html`<p><a class="button" href="${target}">${label}</a></p>${
-    refreshSeconds !== undefined &&
-    html`<p class="quiet">This page goes on by itself in ${seconds(refreshSeconds)}.</p>`
-  }`;
+  const leads = target.startsWith("http");
+  const onward = code === "unauthorized" ? "Sign in" : "Continue";
+  const label = action === "wake" ? "Wake it up" : leads ? onward : "Try again";
+  const does = leads ? "goes on" : "tries again";
+  return html`<p><a class="button" href="${target}">${label}</a></p>
+${refreshSeconds > 0 && html`<p class="quiet">This page ${does} by itself in ${seconds(refreshSeconds)}.</p>`}`;
 }
 
 function logTail({ logTail: lines = [] }: RefusalView): Html | undefined {
@@ -102,22 +101,20 @@ function logTail({ logTail: lines = [] }: RefusalView): Html | undefined {
 }
 
 function facts(view: RefusalView): Html {
-  const { reason, exitCode, signal, listeningPorts: ports, queuePosition, memAvailablePercent: memory } = view;
-  return html`<dl>
-${fact("Reason", reason === undefined ? undefined : reasonText(reason))}
-${fact("Exit code", exitCode)}
-${fact("Signal", signal)}
-${fact("Ports that listen", ports === undefined ? undefined : ports.length === 0 ? "none" : ports.join(", "))}
-${fact("Place in the queue", queuePosition)}
-${fact("Free memory", memory === undefined ? undefined : `${memory} %`)}
-${fact("Try again in", view.retryAfterSeconds === undefined ? undefined : seconds(view.retryAfterSeconds))}
-${fact("Sandbox", view.sandboxId)}
-${fact("Status", `${view.status} ${view.code}`)}
-</dl>`;
-}
-
-function fact(name: string, value: string | number | undefined): Html | undefined {
-  return value === undefined ? undefined : html`<dt>${name}</dt><dd>${value}</dd>`;
+  const { reason, listeningPorts: ports, memAvailablePercent: memory, retryAfterSeconds: wait } = view;
+  const rows: readonly [string, string | number | undefined][] = [
+    ["Reason", reason === undefined ? undefined : reasonText(reason)],
+    ["Exit code", view.exitCode],
+    ["Signal", view.signal],
+    ["Ports that listen", ports === undefined ? undefined : ports.join(", ") || "none"],
+    ["Place in the queue", view.queuePosition],
+    ["Free memory", memory === undefined ? undefined : `${memory} %`],
+    ["Try again in", wait === undefined || view.refreshSeconds !== undefined ? undefined : seconds(wait)],
+    ["Sandbox", view.sandboxId],
+    ["Status", `${view.status} ${view.code}`],
+  ];
+  const known = rows.filter(([, value]) => value !== undefined);
+  return html`<dl>${known.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`;
 }
 
 function seconds(count: number): string {

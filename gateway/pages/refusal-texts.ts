@@ -114,7 +114,7 @@ export const refusalTexts: Readonly<Record<RefusalCode, RefusalText>> = {
     status: 502,
     title: "The app can only be reached from inside",
     detail: "The sandbox is running, but its app listens on 127.0.0.1, where only the sandbox itself can reach it.",
-    hint: "Have the app listen on `0.0.0.0`: most dev servers have an option for it, such as `vite --host 0.0.0.0` or `next dev -H 0.0.0.0`.",
+    hint: "Have the app listen on `0.0.0.0`. Most dev servers have an option for it, such as `--host 0.0.0.0`.",
   },
   upstream_reset: {
     status: 502,

@@ -1,0 +1,248 @@
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
+import type { Test } from "tap";
+import { ulid } from "ulid";
+import {
+  type ActivityReport,
+  type FenceReport,
+  gatewayApiHost,
+  type Listeners,
+  type Route,
+  type RouteMessage,
+  type WakeOutcome,
+} from "#contract/gateway-api.ts";
+import { formatPreviewHost } from "#contract/preview-host.ts";
+import type { SandboxId } from "#contract/sandbox-id.ts";
+import { type GatewayConfig, readConfig } from "../config.ts";
+import { type Gateway, openGateway } from "../gateway.ts";
+
+export const domain = "test.example";
+export const newId = () => ulid() as SandboxId;
+
+/** A route to `port` of this machine, running and public unless `more` says otherwise. */
+export function routeTo(id: SandboxId, upstreamPort: number, more: Partial<Route> = {}): Route {
+  return {
+    id,
+    generation: 1,
+    run: 1,
+    status: "running",
+    reason: null,
+    ports: [3000],
+    endpoints: [{ port: 3000, address: "127.0.0.1", upstreamPort }],
+    visibility: "public",
+    hostPolicy: "localhost",
+    hostPolicyByPort: {},
+    wakePolicy: { classes: {} },
+    ...more,
+  };
+}
+
+/** Control as the gateway sees it: the contract over a real unix socket, with answers that a test decides. */
+export class TestControl {
+  readonly socketPath: string;
+  readonly fences: FenceReport[] = [];
+  readonly reports: ActivityReport[] = [];
+  readonly wakes: SandboxId[] = [];
+  /** What the API answers to calls that are passed on. */
+  api: (request: IncomingMessage, response: ServerResponse) => void = (_, response) => response.end("api");
+  wake: (id: SandboxId) => Promise<WakeOutcome> | WakeOutcome = () => ({ outcome: "timed-out" });
+  listeners: Listeners = { reachable: [], loopbackOnly: [] };
+  #server: Server | undefined;
+  readonly #streams = new Set<ServerResponse>();
+  readonly #routes = new Map<SandboxId, Route>();
+  #revision = 0;
+  #epoch = ulid();
+
+  constructor(directory: string) {
+    this.socketPath = join(directory, "control.sock");
+  }
+
+  async start(): Promise<void> {
+    this.#epoch = ulid();
+    this.#server = createServer((request, response) => void this.#serve(request, response));
+    this.#server.listen(this.socketPath);
+    await once(this.#server, "listening");
+  }
+
+  async stop(): Promise<void> {
+    this.#server?.close();
+    this.#server?.closeAllConnections();
+    if (this.#server) await once(this.#server, "close");
+    this.#server = undefined;
+  }
+
+  /** Tells every gateway of this route, with the next generation. */
+  publish(route: Route): Route {
+    const known = this.#routes.get(route.id);
+    const next = { ...route, generation: Math.max(route.generation, (known?.generation ?? 0) + 1) };
+    this.#routes.set(route.id, next);
+    this.#send({ type: "change", revision: ++this.#revision, route: next });
+    return next;
+  }
+
+  remove(id: SandboxId): void {
+    this.#routes.delete(id);
+    this.#send({ type: "removal", revision: ++this.#revision, id });
+  }
+
+  #send(message: RouteMessage): void {
+    for (const stream of this.#streams) stream.write(`${JSON.stringify(message)}\n`);
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.headers.host !== gatewayApiHost) return this.api(request, response);
+    const url = new URL(request.url!, "http://control");
+    const [, , , id = "", call = ""] = url.pathname.split("/");
+    if (url.pathname === "/gateway/routes") return this.#stream(response);
+    if (call === "wake") {
+      this.wakes.push(id as SandboxId);
+      return void response.end(JSON.stringify(await this.wake(id as SandboxId)));
+    }
+    if (call === "listeners") return void response.end(JSON.stringify(this.listeners));
+    if (call === "progress") return void response.flushHeaders();
+    const body = JSON.parse(Buffer.concat(await request.toArray()).toString());
+    if (url.pathname === "/gateway/fences") this.fences.push(body);
+    else this.reports.push(body);
+    response.writeHead(204).end();
+  }
+
+  #stream(response: ServerResponse): void {
+    this.#streams.add(response);
+    response.once("close", () => this.#streams.delete(response));
+    const routes = [...this.#routes.values()];
+    response.write(`${JSON.stringify({ type: "snapshot", epoch: this.#epoch, revision: this.#revision, routes })}\n`);
+  }
+}
+
+export type TestGateway = { readonly gateway: Gateway; readonly control: TestControl; readonly port: number };
+
+/** A gateway with one worker on a free port and a test control; both end with the test. */
+export async function startGateway(t: Test, more: Partial<GatewayConfig> = {}): Promise<TestGateway> {
+  const directory = mkdtempSync(join(tmpdir(), "gateway-"));
+  const control = new TestControl(directory);
+  await control.start();
+  const variables = {
+    PREVIEW_DOMAIN: domain,
+    SANDBOXD_DATA_DIR: directory,
+    SANDBOXD_ENV_FILE: join(directory, "none"),
+  };
+  const config = { ...readConfig(variables), bind: { host: "127.0.0.1", port: 0 }, controlSocket: control.socketPath };
+  const gateway = await openGateway(
+    { ...config, activityFlushMs: 20, drainSeconds: 0, ...more },
+    pino({ level: "silent" }),
+  );
+  t.teardown(async () => {
+    await gateway[Symbol.asyncDispose]();
+    await control.stop();
+    rmSync(directory, { recursive: true, force: true });
+  });
+  if (!gateway.table.loaded) await once(gateway.table, "loaded");
+  return { gateway, control, port: gateway.address.port };
+}
+
+/** Makes the gateway know a route, and returns its `Host` value. */
+export async function addRoute({ gateway, control }: TestGateway, route: Route): Promise<string> {
+  const published = control.publish(route);
+  while ((gateway.table.get(route.id)?.generation ?? 0) < published.generation) await once(gateway.table, "route");
+  return formatPreviewHost(route.id, route.ports[0]!, domain);
+}
+
+/** A raw TCP listener that plays the app; ends with the test. */
+export async function startApp(t: Test, onConnection: (socket: Socket) => void): Promise<number> {
+  const sockets = new Set<Socket>();
+  const server = createTcpServer({ allowHalfOpen: true }, (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    socket.on("error", () => {});
+    onConnection(socket);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+/** An app that answers every request's head, when it is there whole, with what `answer` returns for it. */
+export function answering(
+  answer: (head: string, socket: Socket) => string | Buffer | undefined,
+): (socket: Socket) => void {
+  return (socket) => {
+    let text = "";
+    socket.on("data", (chunk: Buffer) => {
+      text += chunk.toString("latin1");
+      for (let end = text.indexOf("\r\n\r\n"); end >= 0; end = text.indexOf("\r\n\r\n")) {
+        const head = text.slice(0, end + 4);
+        text = text.slice(end + 4);
+        const answered = answer(head, socket);
+        if (answered !== undefined) socket.write(answered, "latin1");
+      }
+    });
+  };
+}
+
+/** A client that speaks bytes: what it received so far, and what it can wait for. */
+export class RawClient {
+  readonly socket: Socket;
+  received = Buffer.alloc(0);
+  ended = false;
+  closed = false;
+  error: Error | undefined;
+
+  constructor(port: number) {
+    this.socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+    this.socket.on("data", (chunk: Buffer) => {
+      this.received = Buffer.concat([this.received, chunk]);
+      this.socket.emit("progress");
+    });
+    this.socket.on("end", () => {
+      this.ended = true;
+      this.socket.emit("progress");
+    });
+    this.socket.on("error", (error) => {
+      this.error = error;
+    });
+    this.socket.on("close", () => {
+      this.closed = true;
+      this.socket.emit("progress");
+    });
+  }
+
+  get text(): string {
+    return this.received.toString("latin1");
+  }
+
+  send(bytes: string | Buffer): this {
+    this.socket.write(bytes, "latin1");
+    return this;
+  }
+
+  /** Resolves when the condition holds for what has arrived; rejects when it cannot any more, or after ten seconds. */
+  async until(condition: (client: RawClient) => boolean): Promise<this> {
+    const signal = AbortSignal.timeout(10_000);
+    while (!condition(this)) {
+      if (this.closed) throw new Error(`closed too early, after: ${this.text.slice(0, 500)}`);
+      await once(this.socket, "progress", { signal });
+    }
+    return this;
+  }
+
+  /** Everything up to the end of the connection. */
+  async whole(): Promise<string> {
+    await this.until(({ ended, closed }) => ended || closed);
+    this.socket.destroy();
+    return this.text;
+  }
+}
+
+/** Sends these bytes on a new connection and returns all that comes back until the gateway closes it. */
+export async function exchangeBytes(port: number, bytes: string | Buffer): Promise<string> {
+  return await new RawClient(port).send(bytes).whole();
+}
