@@ -81,7 +81,6 @@ t.test("favicon is an SVG picture", async (t) => {
 });
 
 t.test("compactScript() leaves strings and templates alone", async (t) => {
-  const source =
-    'const a = "x  // y"; // note\n/** doc\n * more */\nif (a) {\n  return `b  /* c */ ${a + 1}`;\n} else b();\n';
-  t.equal(compactScript(source), 'const a="x  // y";if(a){return`b  /* c */ ${a + 1}`;}else b();');
+  const source = 'const a = "x  // y"; // note\n/** doc\n * more */\nif (a) {\n  return `b  /* c */ d`;\n} else b();\n';
+  t.equal(compactScript(source), 'const a="x  // y";if(a){return`b  /* c */ d`;}else b();');
 });

@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { SandboxId } from "#contract/sandbox-id.ts";
@@ -15,7 +15,8 @@ export type ScriptedPreview = {
   /** What the state path answers with: a stream of events, or a status alone. */
   stateStatus: number;
   readonly navigations: number;
-  readonly streamsOpened: number;
+  /** Settles when the next stream of events is open. */
+  streamOpened(): Promise<unknown>;
   state(state: object): void;
   log(line: string, stream?: "stdout" | "stderr", time?: string): void;
   /** Breaks all open streams. */
@@ -27,17 +28,17 @@ export async function openScriptedPreview(): Promise<ScriptedPreview> {
   const pages = openPages();
   const streams = new Set<ServerResponse>();
   let navigations = 0;
-  let streamsOpened = 0;
+  const opened = new EventEmitter();
   let lastState = "";
   const server = createServer((request, response) => {
     response.setHeader("Cache-Control", "no-store");
     if (request.url !== "/.well-known/sandboxd/state") return answerNavigation(request.url ?? "/", response);
     response.setHeader("X-Sandbox-Gateway", "state");
     if (preview.stateStatus !== 200) return response.writeHead(preview.stateStatus).end();
-    streamsOpened++;
     response.writeHead(200, { "Content-Type": "text/event-stream" });
     response.write(`: open\n\n${lastState}`);
     streams.add(response.on("close", () => streams.delete(response)));
+    opened.emit("stream");
   });
 
   function answerNavigation(url: string, response: ServerResponse) {
@@ -64,9 +65,7 @@ export async function openScriptedPreview(): Promise<ScriptedPreview> {
     get navigations() {
       return navigations;
     },
-    get streamsOpened() {
-      return streamsOpened;
-    },
+    streamOpened: () => once(opened, "stream"),
     state(state: object) {
       lastState = send("state", state);
     },
