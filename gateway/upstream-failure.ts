@@ -20,9 +20,9 @@ const closed: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOC
 
 /**
  * Reads an error of the HTTP client. `started`: the request was given to a connection, so bytes may have gone out;
- * `answered`: the app had begun to answer.
+ * `answering`: a byte of an answer had come.
  */
-export function upstreamFailure(error: ConnectionError, started: boolean, answered: boolean): UpstreamFailure {
+export function upstreamFailure(error: ConnectionError, started: boolean, answering: boolean): UpstreamFailure {
   const code = error.code ?? "";
   if (!started && (unreachable.has(code) || closed.has(code))) return { kind: "unreachable" };
   if (code === "UND_ERR_HEADERS_TIMEOUT") {
@@ -33,7 +33,7 @@ export function upstreamFailure(error: ConnectionError, started: boolean, answer
   }
   if (closed.has(code)) {
     const reused = error.carriedAnswer ?? (error.socket?.bytesRead ?? 0) > 0;
-    if (!answered && reused && error.message !== "bad response") return { kind: "stale-connection" };
+    if (!answering && reused) return { kind: "stale-connection" };
     return {
       kind: "refused",
       code: "upstream_reset",

@@ -80,14 +80,17 @@ function urlAddress(address: string): string {
 /** A connection's error, with what tells a connection that already carried an answer from a fresh one. */
 export type ConnectionError = Error & { code?: string; carriedAnswer?: boolean; socket?: { bytesRead?: number } };
 
-/** A reset does not say whether the connection had been used before: note it while the socket still knows. */
+/** Dials, and looks at each error of a connection before the HTTP client does. */
 function reuseTellingConnector(timeout: number): buildConnector.connector {
   const connect = buildConnector({ timeout, allowH2: false });
   return (options, callback) =>
     connect(options, (error, socket) => {
       if (error !== null || socket === null) return callback(error ?? new Error("no socket"), null);
       socket.prependListener("error", (failure: ConnectionError) => {
+        // A reset does not say whether the connection had been used before: note it while the socket still knows.
         failure.carriedAnswer = socket.bytesRead > 0;
+        // The client takes an ECONNRESET for the end of a body that has no length: a cut body would look whole.
+        if (failure.code === "ECONNRESET") failure.code = "UND_ERR_SOCKET";
       });
       callback(null, socket);
     });

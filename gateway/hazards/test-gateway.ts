@@ -229,7 +229,15 @@ export class RawClient {
     const signal = AbortSignal.timeout(10_000);
     while (!condition(this)) {
       if (this.closed) throw new Error(`closed too early, after: ${this.text.slice(0, 500)}`);
-      await once(this.socket, "progress", { signal });
+      // Not events.once(): it would reject for an error of the connection, which is a thing to wait for.
+      await new Promise<void>((resolve, reject) => {
+        const late = () => reject(new Error(`nothing more came, after: ${this.text.slice(0, 500)}`));
+        signal.addEventListener("abort", late, { once: true });
+        this.socket.once("progress", () => {
+          signal.removeEventListener("abort", late);
+          resolve();
+        });
+      });
     }
     return this;
   }

@@ -1,8 +1,8 @@
 import { Pool } from "undici";
 import type { Exchange, Handler } from "../exchange.ts";
 import type { Refuser } from "../refuse.ts";
+import { relay } from "../relay.ts";
 import { apiHeaders } from "../upstream-headers.ts";
-import { forwardThrough } from "./forward.ts";
 
 export type ApiHost = Handler & AsyncDisposable;
 
@@ -25,7 +25,8 @@ export function apiHost({ socketPath, refuser }: { readonly socketPath: string; 
       return refuser.refuse(exchange, "bad_request", { detail: "The API takes no WebSocket here." });
     }
     exchange.redial = () => refuser.refuse(exchange, "control_unavailable", { retryAfterSeconds: 2 });
-    forwardThrough(pool, exchange, apiHeaders(exchange), { noindex: true, hostname: exchange.head.host }, refuser);
+    const policy = { noindex: true, hostname: exchange.head.host };
+    relay(exchange, { dispatcher: pool, headers: apiHeaders(exchange), policy, refuser });
   };
   return Object.assign(handle, { [Symbol.asyncDispose]: () => pool.destroy() });
 }

@@ -1,0 +1,161 @@
+import type { Readable } from "node:stream";
+import type { Dispatcher } from "undici";
+import { type DownstreamPolicy, downstreamHeaders } from "./downstream-headers.ts";
+import type { Exchange } from "./exchange.ts";
+import { closeLingering } from "./linger.ts";
+import type { Refuser } from "./refuse.ts";
+import { requestBody } from "./request-body.ts";
+import { upstreamFailure } from "./upstream-failure.ts";
+import type { ConnectionError } from "./upstream-pools.ts";
+
+export type RelayOptions = {
+  readonly dispatcher: Dispatcher;
+  /** The request's, name and value in turn. */
+  readonly headers: string[];
+  readonly policy: DownstreamPolicy;
+  readonly refuser: Refuser;
+};
+
+/** Carries one plain request over a connection of the dispatcher, and its answer back. */
+export function relay(exchange: Exchange, options: RelayOptions): void {
+  new Relay(exchange, options).send();
+}
+
+class Relay implements Dispatcher.DispatchHandler {
+  readonly #exchange: Exchange;
+  readonly #options: RelayOptions;
+  #body: Readable | null = null;
+  #controller: Dispatcher.DispatchController | undefined;
+  /** A byte of an answer has come. */
+  #answering = false;
+  #resent = false;
+  #headOnly = false;
+
+  constructor(exchange: Exchange, options: RelayOptions) {
+    this.#exchange = exchange;
+    this.#options = options;
+  }
+
+  send(): void {
+    const { request, response, head } = this.#exchange;
+    if (response.destroyed) return;
+    response.once("close", this.#clientClosed);
+    this.#body = head.body.kind === "none" ? null : requestBody(this.#exchange);
+    this.#options.dispatcher.dispatch(
+      {
+        method: request.method as Dispatcher.HttpMethod,
+        path: head.target,
+        headers: this.#options.headers,
+        body: this.#body,
+        // The connection is kept after HEAD and after methods that seldom have a body.
+        reset: false,
+      },
+      this,
+    );
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#exchange.response.destroyed) controller.abort(new Error("the client is gone"));
+  }
+
+  onResponseStarted(): void {
+    this.#answering = true;
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, reason?: string): void {
+    const { request, response, activity } = this.#exchange;
+    const headers = downstreamHeaders(controller.rawHeaders as Buffer[], status, this.#options.policy);
+    if (status < 200) return this.#inform(status, headers);
+    if (activity) activity.lastDataAt = Date.now();
+    if (!request.complete) {
+      // The app answered before it had read the whole request: the rest of it must not be taken for the next one.
+      headers.push("Connection", "close");
+      closeLingering(request);
+    }
+    response.sendDate = false;
+    response.writeHead(status, reason ?? "", headers);
+    this.#headOnly = request.method === "HEAD" || status === 204 || status === 304;
+    response.on("drain", () => controller.resume());
+    // The head goes out when it comes, and together with the first bytes of the body when they came with it.
+    process.nextTick(flushHead, response);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const { response, activity } = this.#exchange;
+    if (activity) {
+      activity.bytesOut += chunk.length;
+      activity.lastDataAt = Date.now();
+    }
+    if (!this.#headOnly && !response.write(chunk)) controller.pause();
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    const { response } = this.#exchange;
+    response.off("close", this.#clientClosed);
+    const trailers = controller.rawTrailers as Buffer[] | null;
+    if (trailers?.length) addTrailers(response, trailers);
+    response.end();
+  }
+
+  onResponseError(_: unknown, error: ConnectionError): void {
+    const { response, request, redial } = this.#exchange;
+    response.off("close", this.#clientClosed);
+    this.#body?.destroy();
+    if (response.destroyed) return;
+    if (response.headersSent) return breakOff(this.#exchange);
+    const failure = upstreamFailure(error, this.#controller !== undefined, this.#answering);
+    const untouched = head.body.kind === "none" || !request.readableDidRead;
+    if (failure.kind === "unreachable" && untouched) return redial!();
+    if (
+      failure.kind === "stale-connection" &&
+      head.body.kind === "none" &&
+      isIdempotent(request.method!) &&
+      !this.#resent
+    ) {
+      this.#resent = true;
+      return this.send();
+    }
+    const known = failure.kind === "refused" ? failure : undefined;
+    this.#options.refuser.refuse(this.#exchange, known?.code ?? "upstream_reset", known && { detail: known.detail });
+  }
+
+  #inform(status: number, headers: string[]): void {
+    const { response, request } = this.#exchange;
+    // HTTP/1.0 knows no interim answers (RFC 9110 §15.2).
+    if (request.httpVersionMinor > 0) response.writeInformation(status, headers);
+  }
+
+  readonly #clientClosed = () => {
+    if (!this.#exchange.response.writableFinished) this.#controller?.abort(new Error("the client is gone"));
+  };
+}
+
+function flushHead(response: Exchange["response"]): void {
+  if (!response.destroyed && !response.writableEnded) response.flushHeaders();
+}
+
+/** The answer is cut, visibly: after a clean end a body without a length would look whole. */
+function breakOff({ response }: Exchange): void {
+  const { socket } = response;
+  if (socket && "resetAndDestroy" in socket) socket.resetAndDestroy();
+  response.destroy();
+}
+
+/** RFC 9110 §9.2.2. */
+function isIdempotent(method: string): boolean {
+  return method === "GET" || method === "HEAD" || method === "OPTIONS" || method === "PUT" || method === "DELETE";
+}
+
+/** A trailer that could not be a header is left out: the answer is whole without it (RFC 9110 §6.5.1). */
+function addTrailers(response: Exchange["response"], raw: readonly Buffer[]): void {
+  const pairs: [string, string][] = [];
+  for (let index = 0; index < raw.length; index += 2) {
+    pairs.push([raw[index]!.toString("latin1"), raw[index + 1]!.toString("latin1")]);
+  }
+  try {
+    response.addTrailers(pairs);
+  } catch {
+    response.addTrailers([]);
+  }
+}
