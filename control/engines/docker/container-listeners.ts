@@ -1,0 +1,31 @@
+import { readFileSync } from "node:fs";
+import type Docker from "dockerode";
+import type { Listeners } from "#contract/gateway-api.ts";
+import { parseTcpTable, tcpListeners, toListeners } from "../tcp-table.ts";
+
+/**
+ * What listens in a running container: out of /proc when this program sees the container's processes, else asked
+ * inside, which needs `cat` there.
+ */
+export async function containerListeners(container: Docker.Container): Promise<Listeners> {
+  const { Id, State } = await container.inspect();
+  if (!State.Running || State.Paused) return { reachable: [], loopbackOnly: [] };
+  return toListeners(isVisible(State.Pid, Id) ? tcpListeners(State.Pid) : await askInside(container));
+}
+
+/** A program that runs in a container itself may see another process under this pid. */
+function isVisible(pid: number, containerId: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cgroup`, "latin1").includes(containerId);
+  } catch {
+    return false;
+  }
+}
+
+async function askInside(container: Docker.Container) {
+  const exec = await container.exec({ Cmd: ["cat", "/proc/net/tcp", "/proc/net/tcp6"], AttachStdout: true, Tty: true });
+  const stream = await exec.start({ Tty: true });
+  let text = "";
+  for await (const chunk of stream) text += chunk;
+  return parseTcpTable(text);
+}

@@ -1,0 +1,245 @@
+import { join, resolve } from "node:path";
+import type { ContainerInspectInfo } from "dockerode";
+import type { Logger } from "pino";
+import type { Listeners } from "#contract/gateway-api.ts";
+import { parseSandboxId, type SandboxId } from "#contract/sandbox-id.ts";
+import type {
+  DesiredState,
+  EngineCapabilities,
+  EngineEvent,
+  EngineExit,
+  EngineState,
+  LogLine,
+  SandboxEngine,
+  SandboxSpec,
+} from "../sandbox-engine.ts";
+import { inspectImage, isGone, pause, removeContainer, run, stop } from "./container-calls.ts";
+import { type ContainerEvent, ContainerEvents } from "./container-events.ts";
+import { containerListeners } from "./container-listeners.ts";
+import { containerName, containerOptions, labelFilters, labels, withoutVolumes } from "./container-options.ts";
+import { toEngineState, toExit } from "./container-state.ts";
+import { DaemonFacts } from "./daemon-facts.ts";
+import { DockerClient } from "./docker-client.ts";
+import { removeAbandonedHelpers } from "./helper-container.ts";
+import { readLog } from "./log-reader.ts";
+import { hasMemoryHigh, setMemoryHigh } from "./memory-high.ts";
+import { ensureNetwork } from "./sandbox-network.ts";
+import { Workspaces } from "./workspaces.ts";
+
+const defaultGraceSeconds = 10;
+const inspectAtOnce = 16;
+const killedExitCode = 137;
+
+export type DockerEngineOptions = {
+  readonly socketPath: string;
+  /** For sandboxes that name none. It is never pulled. */
+  readonly image: string;
+  /** A bridge network of that name is made when there is none. */
+  readonly network: string;
+  readonly usernsMode: "host" | "";
+  /** null: the daemon's default. */
+  readonly runtime: string | null;
+  /** Whether `memoryHighBytes` is heeded, on hosts that can. */
+  readonly memoryHigh: boolean;
+  /** Holds `workspaces/<id>` and `skeletons/`. */
+  readonly dataDir: string;
+  /** The same directory as the daemon sees it: another path when this program runs in a container. */
+  readonly hostDataDir: string;
+  /** Further labels; containers without them are not this engine's. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly logger: Logger;
+};
+
+/** Sandboxes as hardened Docker containers. A daemon that is away now is looked for again at every call. */
+export async function openDockerEngine(options: DockerEngineOptions): Promise<SandboxEngine> {
+  const engine = new DockerEngine(options);
+  await engine.open();
+  return engine;
+}
+
+class DockerEngine implements SandboxEngine {
+  readonly kind = "docker";
+  readonly #options: DockerEngineOptions;
+  readonly #client: DockerClient;
+  readonly #facts: DaemonFacts;
+  readonly #workspaces: Workspaces;
+  readonly #events: ContainerEvents;
+  readonly #watchers = new Set<(event: EngineEvent) => void>();
+  /** Where the kernel has killed something for memory in the present run. */
+  readonly #outOfMemory = new Set<SandboxId>();
+  readonly #closing = new AbortController();
+
+  constructor(options: DockerEngineOptions) {
+    const dataDir = resolve(options.dataDir);
+    const client = new DockerClient(options.socketPath);
+    this.#options = options;
+    this.#client = client;
+    this.#facts = new DaemonFacts({ ...options, client });
+    this.#workspaces = new Workspaces({ client, dataDir, labels: options.labels });
+    this.#events = new ContainerEvents({ ...options, client });
+    this.#events.watch((event) => this.#onEvent(event));
+  }
+
+  async open(): Promise<void> {
+    await this.#events.open();
+    // What every container needs to know is found out before the first one is asked for.
+    this.#facts.openFiles().catch(() => {});
+    await this.#client.use(removeAbandonedHelpers).catch((error) => {
+      this.#options.logger.warn({ err: error }, "cannot look for abandoned helper containers");
+    });
+  }
+
+  async ping(): Promise<void> {
+    await this.#client.ping();
+  }
+
+  async capabilities(): Promise<EngineCapabilities> {
+    return this.#facts.capabilities();
+  }
+
+  async ensure(spec: SandboxSpec): Promise<void> {
+    const options = containerOptions(spec, {
+      ...this.#options,
+      noFile: await this.#facts.openFiles(),
+      hostWorkspaces: join(this.#options.hostDataDir, "workspaces"),
+    });
+    const existing = await this.#find(spec.id);
+    const isSame = existing?.Config.Labels[labels.specification] === options.Labels?.[labels.specification];
+    const hasWorkspace = await this.#workspaces.has(spec.id);
+    if (isSame && hasWorkspace) return;
+    await this.#client.use(async (docker) => {
+      const image = await inspectImage(docker, options.Image ?? "");
+      if (!hasWorkspace) await this.#workspaces.seed(spec.id, image.Id);
+      if (isSame) return;
+      if (existing !== undefined) await removeContainer(docker, spec.id);
+      await ensureNetwork(docker, this.#options.network, this.#options.labels);
+      await docker.createContainer(withoutVolumes(options, Object.keys(image.Config.Volumes ?? {})));
+    });
+  }
+
+  async setDesired(
+    id: SandboxId,
+    desired: DesiredState,
+    options: { graceSeconds?: number } = {},
+  ): Promise<EngineState> {
+    const { graceSeconds = defaultGraceSeconds } = options;
+    const act = { running: run, paused: pause, stopped: stop }[desired];
+    await this.#client.use((docker) => act(docker.getContainer(containerName(id)), graceSeconds), { patient: true });
+    const found = await this.#find(id);
+    if (found === undefined) return missing(id);
+    if (desired === "running") await this.#limitMemory(found);
+    return toEngineState(id, found, this.#options.network);
+  }
+
+  async remove(id: SandboxId, { workspace }: { workspace: boolean }): Promise<void> {
+    await this.#client.use((docker) => removeContainer(docker, id));
+    if (workspace) await this.#workspaces.remove(id);
+  }
+
+  async inspect(id: SandboxId): Promise<EngineState> {
+    const found = await this.#find(id);
+    return found === undefined ? missing(id) : toEngineState(id, found, this.#options.network);
+  }
+
+  async list(): Promise<readonly EngineState[]> {
+    const filters = { label: labelFilters(this.#options.labels) };
+    const containers = await this.#client.use((docker) => docker.listContainers({ all: true, filters }));
+    const ids = containers.map(({ Labels }) => parseSandboxId(Labels[labels.id] ?? "")).values();
+    const states: EngineState[] = [];
+    const inspectSome = async () => {
+      for (const id of ids) if (id !== undefined) states.push(await this.inspect(id));
+    };
+    await Promise.all(Array.from({ length: inspectAtOnce }, inspectSome));
+    return states.filter(({ state }) => state !== "missing");
+  }
+
+  async listeners(id: SandboxId): Promise<Listeners> {
+    try {
+      return await this.#client.use((docker) => containerListeners(docker.getContainer(containerName(id))));
+    } catch (error) {
+      if (isGone(error)) return { reachable: [], loopbackOnly: [] };
+      throw error;
+    }
+  }
+
+  async *logs(
+    id: SandboxId,
+    { signal, ...request }: { tail?: number; follow?: boolean; signal?: AbortSignal },
+  ): AsyncGenerator<LogLine> {
+    const signals = signal === undefined ? [this.#closing.signal] : [signal, this.#closing.signal];
+    const source = { id, client: this.#client, events: this.#events, isUp: async () => isUp(await this.inspect(id)) };
+    yield* readLog(source, { ...request, signal: AbortSignal.any(signals) });
+  }
+
+  watch(listener: (event: EngineEvent) => void): () => void {
+    this.#watchers.add(listener);
+    return () => this.#watchers.delete(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#watchers.clear();
+    await this.#events.close();
+    this.#client.close();
+  }
+
+  async #find(id: SandboxId): Promise<ContainerInspectInfo | undefined> {
+    try {
+      return await this.#client.use((docker) => docker.getContainer(containerName(id)).inspect());
+    } catch (error) {
+      if (isGone(error)) return undefined;
+      throw error;
+    }
+  }
+
+  async #limitMemory({ Id, State, Config }: ContainerInspectInfo): Promise<void> {
+    const bytes = Number(Config.Labels[labels.memoryHigh] ?? 0);
+    if (bytes === 0 || !hasMemoryHigh()) return;
+    try {
+      await setMemoryHigh(State.Pid, bytes);
+    } catch (error) {
+      this.#options.logger.warn({ err: error, container: Id }, "cannot set memory.high");
+    }
+  }
+
+  async #onEvent(event: ContainerEvent): Promise<void> {
+    switch (event.type) {
+      case "start":
+        this.#outOfMemory.delete(event.id);
+        return this.#notify({ type: "started", id: event.id });
+      case "oom":
+        this.#outOfMemory.add(event.id);
+        return;
+      case "die":
+        return this.#notify({ type: "ended", id: event.id, exit: await this.#exitOf(event) });
+      case "destroy":
+        this.#outOfMemory.delete(event.id);
+        return;
+      case "gap":
+        return this.#notify({ type: "resync" });
+      default: {
+        const never: never = event;
+        throw new Error(`Unknown event ${JSON.stringify(never)}`);
+      }
+    }
+  }
+
+  /** The word that memory ran out may come after the end that it caused, and then the container knows. */
+  async #exitOf({ id, exitCode }: { id: SandboxId; exitCode: number }): Promise<EngineExit> {
+    const isKilled = exitCode === killedExitCode && !this.#outOfMemory.has(id);
+    const known = isKilled ? await this.#find(id).catch(() => undefined) : undefined;
+    return toExit(exitCode, this.#outOfMemory.has(id) || known?.State.OOMKilled === true);
+  }
+
+  #notify(event: EngineEvent): void {
+    for (const watcher of this.#watchers) watcher(event);
+  }
+}
+
+function isUp({ state }: EngineState): boolean {
+  return state === "running" || state === "paused";
+}
+
+function missing(id: SandboxId): EngineState {
+  return { id, state: "missing", exit: null, startedAt: null, endpoints: [], runtime: {} };
+}

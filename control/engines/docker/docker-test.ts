@@ -1,0 +1,35 @@
+import { randomUUID } from "node:crypto";
+import Docker from "dockerode";
+import pino from "pino";
+import type { Test } from "tap";
+import { dockerSocket } from "../../../e2e/parts/parts.ts";
+import type { DockerEngineOptions } from "./docker-engine.ts";
+import { buildSandboxImage } from "./test-image.ts";
+
+/** A daemon's client for looking at what an engine made. */
+export const docker = new Docker({ socketPath: dockerSocket, host: undefined });
+
+/** What an engine of a test needs, all of its own; containers and network are removed when the test ends. */
+export async function dockerTest(t: Test): Promise<Omit<DockerEngineOptions, "dataDir" | "hostDataDir">> {
+  const run = randomUUID().slice(0, 8);
+  const network = `sandboxd-test-${run}`;
+  const label = { "sandboxed.test": run };
+  const image = await buildSandboxImage(dockerSocket);
+  t.teardown(async () => {
+    const filters = { label: [`sandboxed.test=${run}`] };
+    const containers = await docker.listContainers({ all: true, filters });
+    await Promise.all(containers.map(({ Id }) => docker.getContainer(Id).remove({ force: true, v: true })));
+    const networks = await docker.listNetworks({ filters });
+    await Promise.all(networks.map(({ Id }) => docker.getNetwork(Id).remove()));
+  });
+  return {
+    socketPath: dockerSocket,
+    image,
+    network,
+    usernsMode: "host",
+    runtime: null,
+    memoryHigh: false,
+    labels: label,
+    logger: pino({ level: "silent" }),
+  };
+}

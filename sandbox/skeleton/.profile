@@ -1,0 +1,2 @@
+# Read by login shells.
+export PATH="$HOME/.local/bin:$PATH"
