@@ -20,6 +20,8 @@ finish() {
   local status=$? group
   trap '' INT TERM
   for group in "${lanes[@]}"; do kill -- "-$group" 2>/dev/null && wait "$group" 2>/dev/null || true; done
+  # A package installation goes on to its end.
+  flock -w 300 "$here/../../.parts/run/packages.lock" true 2>/dev/null || true
   [ -z "${started:-}" ] || [ "${KEEP_ENGINE:-}" = 1 ] || "$here/engine.sh" stop || status=1
   exit $status
 }
