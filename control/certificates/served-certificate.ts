@@ -16,7 +16,8 @@ export async function servedFingerprint(address: Address, servername: string, si
     return socket.getPeerX509Certificate()!.fingerprint256;
   } finally {
     socket.on("error", () => {});
-    socket.destroy();
+    // Finishes its own part of the handshake first, which the server would count as failed otherwise.
+    socket.destroySoon();
   }
 }
 

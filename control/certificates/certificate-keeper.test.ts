@@ -1,0 +1,172 @@
+import t from "tap";
+import { CertificateKeeper, type CertificateStore, type KeeperOptions } from "./certificate-keeper.ts";
+import type { CertificateSource } from "./certificate-source.ts";
+import type { SourcedPair } from "./dynamic-files.ts";
+import { testLog } from "./testing/log.ts";
+import { daysFromNow, operatorPair } from "./testing/pairs.ts";
+import { CertificateError, type CertificatePair } from "./valid-certificate.ts";
+
+const domain = "example.com";
+const good = await operatorPair(domain, daysFromNow(-10));
+const later = await operatorPair(domain, daysFromNow(-5));
+const earlier = await operatorPair(domain, daysFromNow(-20));
+const foreign = await operatorPair("example.org");
+
+class MemoryStore implements CertificateStore {
+  stored: SourcedPair | undefined;
+
+  constructor(pair?: CertificatePair, source = "file") {
+    if (pair !== undefined) this.stored = { chain: pair.chain, key: pair.key, source };
+  }
+
+  async readCertificate(): Promise<SourcedPair | undefined> {
+    return this.stored;
+  }
+
+  async writeCertificate({ chain, key, source }: SourcedPair): Promise<boolean> {
+    const changed = this.stored?.chain !== chain;
+    this.stored = { chain, key, source };
+    return changed;
+  }
+}
+
+/** A source that gives what the test says. */
+class SetSource implements CertificateSource {
+  readonly name = "file";
+  readonly trustAnchor = undefined;
+  next: CertificatePair | Error;
+  changed: () => void = () => {};
+  watched = 0;
+
+  constructor(next: CertificatePair | Error) {
+    this.next = next;
+  }
+
+  async obtain(): Promise<CertificatePair> {
+    if (this.next instanceof Error) throw this.next;
+    return this.next;
+  }
+
+  watch(changed: () => void): Disposable {
+    this.changed = changed;
+    this.watched++;
+    return { [Symbol.dispose]: () => void this.watched-- };
+  }
+}
+
+function open(source: CertificateSource, store: CertificateStore, options: Partial<KeeperOptions> = {}) {
+  const { logger } = testLog();
+  const defaults = { logger, now: () => new Date(), checkEveryMs: 3_600_000, traefikAddress: undefined };
+  return CertificateKeeper.open(source, store, domain, { ...defaults, ...options });
+}
+
+t.test("open() installs what the source has", async (t) => {
+  const store = new MemoryStore();
+  await using keeper = await open(new SetSource(good), store);
+  t.strictSame(store.stored, { chain: good.chain, key: good.key, source: "file" });
+  t.match(keeper.status(), { lastError: null, served: null, certificate: { names: ["*.preview.example.com"] } });
+});
+
+t.test("open() throws when there is nothing to serve, naming the source", async (t) => {
+  await t.rejects(open(new SetSource(foreign), new MemoryStore()), {
+    name: "CertificateError",
+    message: /^Cannot use the certificate of the source "file": does not cover/,
+  });
+  await t.rejects(open(new SetSource(new CertificateError("gone")), new MemoryStore(foreign)), { message: /gone/ });
+});
+
+t.test("open() keeps what the same source gave before when it has nothing good now", async (t) => {
+  const store = new MemoryStore(good);
+  await using keeper = await open(new SetSource(new CertificateError("gone")), store);
+  t.equal(store.stored?.chain, good.chain);
+  t.match(keeper.status().lastError, { at: Date, message: /gone/ });
+});
+
+t.test("open() never falls back to another source's certificate", async (t) => {
+  const store = new MemoryStore(good, "self-signed");
+  await t.rejects(open(new SetSource(new CertificateError("gone")), store), { message: /gone/ });
+});
+
+t.test("open() takes one that ends sooner than the one before: the operator restarted control for it", async (t) => {
+  const store = new MemoryStore(good);
+  await using _keeper = await open(new SetSource(earlier), store);
+  t.equal(store.stored?.chain, earlier.chain);
+});
+
+t.test("refresh() swaps to one that ends later, and forgets the last error", async (t) => {
+  const source = new SetSource(good);
+  const store = new MemoryStore();
+  await using keeper = await open(source, store);
+  source.next = new Error("disk");
+  await keeper.refresh();
+  t.match(keeper.status().lastError, { message: "disk" });
+  source.next = later;
+  await keeper.refresh();
+  t.equal(store.stored?.chain, later.chain);
+  t.equal(keeper.status().lastError, null);
+});
+
+const bad = {
+  "of another domain": foreign,
+  "with another's key": { chain: later.chain, key: good.key },
+  "that ends sooner": earlier,
+  "that does not parse": { chain: "", key: "" },
+};
+for (const [what, candidate] of Object.entries(bad)) {
+  t.test(`refresh() never takes one ${what}`, async (t) => {
+    const source = new SetSource(good);
+    const store = new MemoryStore();
+    await using keeper = await open(source, store);
+    source.next = candidate;
+    await keeper.refresh();
+    t.equal(store.stored?.chain, good.chain);
+    t.match(keeper.status(), {
+      certificate: { chain: good.chain },
+      lastError: { message: /^Cannot use the certificate/ },
+    });
+  });
+}
+
+t.test("refresh() puts back what somebody took away", async (t) => {
+  const store = new MemoryStore();
+  await using keeper = await open(new SetSource(good), store);
+  store.stored = undefined;
+  await keeper.refresh();
+  t.equal((store.stored as SourcedPair | undefined)?.chain, good.chain);
+});
+
+t.test("the keeper asks again when the source says so", async (t) => {
+  const source = new SetSource(good);
+  const store = new MemoryStore();
+  const log = testLog();
+  await using _keeper = await open(source, store, { logger: log.logger });
+  source.next = later;
+  const installed = log.next("certificate installed");
+  source.changed();
+  await installed;
+  t.equal(store.stored?.chain, later.chain);
+});
+
+t.test("the keeper asks again by its timer", async (t) => {
+  const source = new SetSource(good);
+  const store = new MemoryStore();
+  const log = testLog();
+  await using _keeper = await open(source, store, { logger: log.logger, checkEveryMs: 1 });
+  const alive = setInterval(() => {}, 1000);
+  t.teardown(() => clearInterval(alive));
+  source.next = later;
+  await log.next("certificate installed");
+  t.equal(store.stored?.chain, later.chain);
+});
+
+t.test("the keeper leaves nothing running when it is disposed of", async (t) => {
+  const source = new SetSource(good);
+  const store = new MemoryStore();
+  // Nobody answers there, and the proof would go on for a minute.
+  const keeper = await open(source, store, { checkEveryMs: 1, traefikAddress: { host: "127.0.0.1", port: 1 } });
+  await keeper[Symbol.asyncDispose]();
+  t.equal(source.watched, 0);
+  source.next = later;
+  await keeper.refresh();
+  t.equal(store.stored?.chain, good.chain);
+});
