@@ -99,7 +99,7 @@ function addLine({ stream, time, line }, repeated) {
   const key = time + stream + line;
   if (repeated.has(key)) return;
   id("log").hidden = false;
-  const added = element("div", line);
+  const added = element("div", plainLine(line));
   added.className = stream;
   id("lines").append(added);
   if (shown.push(key) <= mostLines) return;
