@@ -97,6 +97,12 @@ t.test("The waking page says why a wake failed and offers to try again", { skip 
   await text(page, message);
   t.equal(await page.locator("#hint code").first().textContent(), "0.0.0.0");
   t.equal(await page.locator("#progress").isVisible(), false);
+
+  preview.state({ status: "running", phase: "waiting_for_port" });
+  await text(page, "The app opens here as soon as it answers.");
+  preview.log("still waiting");
+  await text(page, "still waiting");
+  t.equal(await page.getByRole("heading", { name: "The app can only be reached from inside" }).isVisible(), true);
   preview.answer = () => app;
   await page.getByRole("link", { name: "Try again" }).click();
   await page.getByRole("heading", { name: "The app" }).waitFor();

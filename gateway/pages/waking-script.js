@@ -16,6 +16,8 @@ let usualMs = Number(first.usualMs);
 let startedAt = now() - first.elapsedMs;
 /** When the page tries again by itself; 0 for not at all. */
 let retryAt = 0;
+/** The sandbox runs although its app cannot be reached, so it may still come to answer. */
+let runs = false;
 let source;
 let openedAt;
 let connectTimer;
@@ -26,6 +28,8 @@ let loading;
 const shown = [];
 
 function show(state) {
+  // Having said why the app does not answer, the gateway goes on waiting for it: the reason stays until that changes.
+  if (runs && state.phase === "waiting_for_port") return;
   const isActive = order.includes(state.phase);
   if (isActive && !order.includes(phase)) startedAt = now();
   phase = state.phase;
@@ -35,6 +39,7 @@ function show(state) {
   id("action").hidden = isActive;
   if (isActive) showActive(state.queue_position);
   else showSettled(state.reason);
+  runs = !isActive && state.status === "running";
   tick();
   if (phase === "ready") load();
   else loading = clearTimeout(loading);
@@ -86,7 +91,8 @@ function tick() {
   setText("usual", usualMs ? `usually ${duration(Math.max(1000, usualMs))}` : "");
   if (phase === "ready") bar.value = 1;
   else if (usualMs) bar.value = 1 - Math.exp((-1.6 * elapsedMs) / usualMs);
-  setText("countdown", retryAt ? `Trying again in ${duration(retryAt - now())}.` : "");
+  const next = runs ? "The app opens here as soon as it answers." : "";
+  setText("countdown", retryAt ? `Trying again in ${duration(retryAt - now())}.` : next);
   if (retryAt && now() >= retryAt && !document.hidden) load();
 }
 
