@@ -1,0 +1,215 @@
+import { join, resolve } from "node:path";
+import { highestSocketPathLength } from "#contract/control-socket.ts";
+import { type Address, EnvironmentReader, formatAddress, isLoopback, type Variables } from "#contract/environment.ts";
+import type { PreviewOrigin } from "#contract/preview-host.ts";
+import { overlay, readEnvironmentFile } from "./environment-file.ts";
+import { readWakePolicy, type WakePolicy } from "./sandboxes/wake-policy.ts";
+
+/** A bearer of the API at the edge. The name goes into the record, the secret nowhere. */
+export type ApiToken = { readonly name: string; readonly secret: string };
+
+/** What control takes from its environment. Durations are in the unit that the name states. */
+export type ControlConfig = {
+  readonly origin: PreviewOrigin;
+  readonly entryPoint: "web" | "websecure";
+  readonly tls: boolean;
+  readonly httpPort: number;
+  readonly httpsPort: number;
+  readonly apiBind: Address;
+  readonly apiAuthDisabled: boolean;
+  readonly apiTokens: readonly ApiToken[];
+  readonly dataDirectory: string;
+  readonly logDirectory: string;
+  readonly logLevel: (typeof logLevels)[number];
+  readonly controlSocket: string;
+  readonly engine: "docker" | "process";
+  /** Where sandboxes of the process engine look for their programs. */
+  readonly path: string;
+  readonly image: string;
+  readonly network: string;
+  readonly dockerSocket: string;
+  /** The data directory as the Docker daemon sees it. */
+  readonly hostDataDirectory: string;
+  /** Such as `runsc`; null: the daemon's default. */
+  readonly runtime: string | null;
+  /** `host`, or empty for the daemon's own remapping. */
+  readonly userns: "host" | "";
+  readonly setMemoryHigh: boolean;
+  readonly idleThresholdSeconds: number;
+  readonly idleReapIntervalSeconds: number;
+  readonly keepaliveMaxSeconds: number;
+  readonly maxUnattendedSeconds: number;
+  readonly holdNavigationMs: number;
+  readonly holdSeconds: number;
+  readonly wakePolicy: WakePolicy;
+  readonly gatewayBind: Address;
+  /** Where Traefik reaches the gateway. */
+  readonly gatewayUrl: string;
+  readonly trustedProxies: readonly string[];
+  readonly traefikDynamicDirectory: string;
+  readonly certSource: "self-signed" | "file";
+  readonly certDirectory: string;
+};
+
+/** Every variable that control reads; `.env.example` names them all. */
+export const controlVariables = [
+  "PREVIEW_DOMAIN",
+  "PREVIEW_ENTRYPOINT",
+  "PREVIEW_TLS",
+  "PREVIEW_SCHEME",
+  "HTTP_PORT",
+  "HTTPS_PORT",
+  "GATEWAY_BIND",
+  "TRUSTED_PROXIES",
+  "SANDBOXD_ENV_FILE",
+  "SANDBOXD_API_BIND",
+  "SANDBOXD_API_AUTH_DISABLED",
+  "SANDBOXD_API_TOKENS",
+  "SANDBOXD_DATA_DIR",
+  "SANDBOXD_LOG_DIR",
+  "SANDBOXD_LOG_LEVEL",
+  "SANDBOXD_CONTROL_SOCKET",
+  "SANDBOXD_ENGINE",
+  "SANDBOXD_IMAGE",
+  "SANDBOXD_NETWORK",
+  "SANDBOXD_USERNS",
+  "SANDBOXD_RUNTIME",
+  "SANDBOXD_DOCKER_SOCKET",
+  "SANDBOXD_HOST_DATA_DIR",
+  "SANDBOXD_SET_MEMORY_HIGH",
+  "SANDBOXD_IDLE_THRESHOLD_SECONDS",
+  "SANDBOXD_IDLE_REAP_INTERVAL_SECONDS",
+  "SANDBOXD_KEEPALIVE_MAX_SECONDS",
+  "SANDBOXD_MAX_UNATTENDED_SECONDS",
+  "SANDBOXD_HOLD_NAVIGATION_MS",
+  "SANDBOXD_HOLD_SECONDS",
+  "SANDBOXD_WAKE_POLICY",
+  "SANDBOXD_GATEWAY_URL",
+  "SANDBOXD_TRAEFIK_DYNAMIC_DIR",
+  "SANDBOXD_CERT_SOURCE",
+  "SANDBOXD_CERT_DIR",
+] as const;
+
+const logLevels = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
+const defaultEnvironmentFile = "/etc/sandboxed/sandboxd.env";
+
+/** Reads the process's environment over that of its environment file. Throws EnvironmentError naming every bad variable. */
+export function readConfig(variables: Variables = process.env): ControlConfig {
+  const path = variables.SANDBOXD_ENV_FILE || variables.SANDBOXED_ENV_FILE || defaultEnvironmentFile;
+  const file = readEnvironmentFile(path);
+  const read = new EnvironmentReader(overlay(file, variables));
+  const userns = readUserns(read, variables.SANDBOXD_USERNS ?? variables.SANDBOXED_USERNS ?? file.SANDBOXD_USERNS);
+  const parts = { ...readEdge(read), ...readApi(read), ...readPlaces(read), ...readSandboxes(read) };
+  const config = { ...parts, userns, path: variables.PATH ?? "" };
+  if (!isLoopback(config.apiBind.host) && (config.apiAuthDisabled || config.apiTokens.length === 0)) {
+    read.conflict(
+      "Cannot use SANDBOXD_API_BIND: an address beyond loopback needs SANDBOXD_API_TOKENS and SANDBOXD_API_AUTH_DISABLED=false",
+    );
+  }
+  read.end();
+  return Object.freeze(config);
+}
+
+function readEdge(read: EnvironmentReader) {
+  const tls = read.boolean("PREVIEW_TLS", false);
+  const scheme = read.choice("PREVIEW_SCHEME", tls ? "https" : "http", ["http", "https"]);
+  const httpPort = read.integer("HTTP_PORT", 80, { least: 1, most: 65_535 });
+  const httpsPort = read.integer("HTTPS_PORT", 443, { least: 1, most: 65_535 });
+  const domain = read.domain("PREVIEW_DOMAIN", "localhost");
+  const gatewayBind = read.address("GATEWAY_BIND", { host: "127.0.0.1", port: 8080 });
+  const origin: PreviewOrigin = { domain, scheme, publicPort: scheme === "https" ? httpsPort : httpPort };
+  return {
+    origin,
+    tls,
+    httpPort,
+    httpsPort,
+    entryPoint: read.choice("PREVIEW_ENTRYPOINT", "web", ["web", "websecure"]),
+    gatewayBind,
+    gatewayUrl: readUrl(read, "SANDBOXD_GATEWAY_URL", `http://${formatAddress(dialled(gatewayBind))}`),
+    trustedProxies: read.networks("TRUSTED_PROXIES", ["127.0.0.0/8", "::1"]),
+    certSource: read.choice("SANDBOXD_CERT_SOURCE", "self-signed", ["self-signed", "file"]),
+    certDirectory: resolve(read.text("SANDBOXD_CERT_DIR", "certs")),
+  };
+}
+
+/** Whoever listens on every address is dialled at this machine's own. */
+function dialled({ host, port }: Address): Address {
+  if (host === "0.0.0.0") return { host: "127.0.0.1", port };
+  return host === "::" ? { host: "::1", port } : { host, port };
+}
+
+function readUrl(read: EnvironmentReader, name: string, otherwise: string): string {
+  const value = read.text(name, otherwise);
+  const url = URL.parse(value);
+  if (url !== null && (url.protocol === "http:" || url.protocol === "https:") && url.pathname === "/")
+    return url.origin;
+  read.problem(name, "http://host:port", value);
+  return otherwise;
+}
+
+function readApi(read: EnvironmentReader) {
+  return {
+    apiBind: read.address("SANDBOXD_API_BIND", { host: "127.0.0.1", port: 9090 }),
+    apiAuthDisabled: read.boolean("SANDBOXD_API_AUTH_DISABLED", false),
+    apiTokens: readTokens(read, "SANDBOXD_API_TOKENS"),
+  };
+}
+
+/** `name:secret` or `name=secret`, separated by commas. A refusal names the entry by its place: what is there may be a secret. */
+function readTokens(read: EnvironmentReader, name: string): readonly ApiToken[] {
+  const value = read.raw(name);
+  if (value === undefined) return [];
+  const tokens: ApiToken[] = [];
+  for (const [index, entry] of value.split(",").entries()) {
+    const match = /^\s*([A-Za-z0-9._-]+)\s*[:=]\s*([\x21-\x7e]+)\s*$/.exec(entry);
+    if (match === null) read.conflict(`Cannot parse ${name}: expected name:secret in entry ${index + 1}`);
+    else if (tokens.some((token) => token.name === match[1]))
+      read.conflict(`Cannot parse ${name}: two entries name ${match[1]}`);
+    else tokens.push({ name: match[1]!, secret: match[2]! });
+  }
+  return tokens;
+}
+
+function readPlaces(read: EnvironmentReader) {
+  const dataDirectory = resolve(read.text("SANDBOXD_DATA_DIR", "/var/lib/sandboxed"));
+  const controlSocket = resolve(read.text("SANDBOXD_CONTROL_SOCKET", join(dataDirectory, "run", "control.sock")));
+  if (Buffer.byteLength(controlSocket) > highestSocketPathLength) {
+    read.conflict(
+      `Cannot use SANDBOXD_CONTROL_SOCKET: a unix socket's path has at most ${highestSocketPathLength} bytes, ` +
+        `${JSON.stringify(controlSocket)} has ${Buffer.byteLength(controlSocket)} (its default is below SANDBOXD_DATA_DIR)`,
+    );
+  }
+  return {
+    dataDirectory,
+    hostDataDirectory: resolve(read.text("SANDBOXD_HOST_DATA_DIR", dataDirectory)),
+    controlSocket,
+    logDirectory: resolve(read.text("SANDBOXD_LOG_DIR", join(dataDirectory, "log"))),
+    logLevel: read.choice("SANDBOXD_LOG_LEVEL", "info", logLevels),
+    traefikDynamicDirectory: resolve(
+      read.text("SANDBOXD_TRAEFIK_DYNAMIC_DIR", join(dataDirectory, "traefik", "dynamic")),
+    ),
+  };
+}
+
+/** The one variable whose empty value says something: no user namespace mode at all. */
+function readUserns(read: EnvironmentReader, written: string | undefined): "host" | "" {
+  return written === "" ? "" : read.choice("SANDBOXD_USERNS", "host", ["host"]);
+}
+
+function readSandboxes(read: EnvironmentReader) {
+  return {
+    engine: read.choice("SANDBOXD_ENGINE", "docker", ["docker", "process"]),
+    image: read.text("SANDBOXD_IMAGE", "sandboxd/sandbox:latest"),
+    network: read.text("SANDBOXD_NETWORK", "sandboxd"),
+    runtime: read.raw("SANDBOXD_RUNTIME") ?? null,
+    dockerSocket: resolve(read.text("SANDBOXD_DOCKER_SOCKET", "/var/run/docker.sock")),
+    setMemoryHigh: read.boolean("SANDBOXD_SET_MEMORY_HIGH", false),
+    idleThresholdSeconds: read.integer("SANDBOXD_IDLE_THRESHOLD_SECONDS", 2100, { least: 1 }),
+    idleReapIntervalSeconds: read.integer("SANDBOXD_IDLE_REAP_INTERVAL_SECONDS", 30, { least: 1, most: 86_400 }),
+    keepaliveMaxSeconds: read.integer("SANDBOXD_KEEPALIVE_MAX_SECONDS", 86_400, { least: 1 }),
+    maxUnattendedSeconds: read.integer("SANDBOXD_MAX_UNATTENDED_SECONDS", 14_400, { least: 1 }),
+    holdNavigationMs: read.integer("SANDBOXD_HOLD_NAVIGATION_MS", 1500, { most: 600_000 }),
+    holdSeconds: read.integer("SANDBOXD_HOLD_SECONDS", 60, { most: 3600 }),
+    wakePolicy: readWakePolicy(read, "SANDBOXD_WAKE_POLICY"),
+  };
+}

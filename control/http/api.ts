@@ -1,0 +1,56 @@
+import { parseSandboxId, type SandboxId } from "#contract/sandbox-id.ts";
+import { ApiError, notFound } from "../api-error.ts";
+import type { EngineCapabilities } from "../engines/sandbox-engine.ts";
+import type { RouteFeed } from "../routes/route-feed.ts";
+import type { Collaborators } from "../sandboxes/collaborators.ts";
+import type { Sandbox } from "../sandboxes/sandbox.ts";
+import type { EventStore } from "../sqlite/event-store.ts";
+import type { Idempotency } from "./idempotency.ts";
+import { type ResourceSettings, toResource } from "./resource.ts";
+import type { PatchBody, Resource } from "./schemas.ts";
+
+/** What the routes work with. */
+export type Api = {
+  readonly use: Collaborators;
+  readonly feed: RouteFeed;
+  readonly events: EventStore;
+  readonly idempotency: Idempotency;
+  readonly resources: ResourceSettings;
+  readonly capabilities: EngineCapabilities;
+  /** Resolves when the rows were compared with the engine for the first time: before that no route is told. */
+  readonly synced: Promise<void>;
+  /** Rejects while SQLite or the engine does not answer, or the rows were not yet compared with the engine. */
+  readonly checkReady: () => Promise<void>;
+};
+
+/** The id in a path, in either case. Throws ApiError `not_found` for what is not an id: there can be no such sandbox. */
+export function idOf({ id: text }: { id: string }): SandboxId {
+  const id = parseSandboxId(text);
+  if (id === undefined) throw notFound();
+  return id;
+}
+
+/** The sandbox of a path. Throws ApiError `not_found`. */
+export function sandboxOf(api: Api, params: { id: string }): Sandbox {
+  const sandbox = api.use.records.get(idOf(params));
+  if (sandbox === undefined) throw notFound();
+  return sandbox;
+}
+
+export function show(api: Api, sandbox: Sandbox): Resource {
+  return toResource(sandbox, api.resources);
+}
+
+/** Refuses what this engine cannot do. Throws ApiError `invalid_request`. */
+export function checkPossible(
+  { use, capabilities }: Api,
+  body: PatchBody,
+  cmd: readonly string[] | null | undefined,
+): void {
+  if (cmd === null && use.engine.kind === "process") {
+    throw new ApiError("invalid_request", "body: cmd is required on the process engine");
+  }
+  if (body.sleep_mode === "pause" && !capabilities.pause) {
+    throw new ApiError("invalid_request", "body: sleep_mode pause is not possible on this engine");
+  }
+}

@@ -1,0 +1,22 @@
+import { apiUrl, type PreviewOrigin } from "#contract/preview-host.ts";
+
+/** A short description of the API for agents. */
+export function llmText(origin: PreviewOrigin): string {
+  return `# sandboxd
+
+Sandboxes with a URL for each of their ports. They sleep when nobody uses them; the first request wakes them.
+
+Base URL: ${apiUrl(origin)} (Authorization: Bearer <secret>), or the operator's loopback address without a token.
+Everything is JSON. The full description is at /openapi.json.
+
+- POST /v1/sandboxes {"ports":[3000],"cmd":["node","server.js"]} creates and starts one. The answer has "id" and
+  "previews", one URL per port. ?wait=none answers at once; Idempotency-Key makes a retry safe.
+- GET /v1/sandboxes?status=&label=k=v&limit=&cursor= lists them; GET /v1/sandboxes/{id} shows one (?wait=running).
+- PATCH /v1/sandboxes/{id} changes its policy (merge patch). env, cmd, image and memory apply at its next start.
+- POST /v1/sandboxes/{id}/stop, /wake, /restart, /keepalive {"until":"<RFC 3339>"}.
+- GET /v1/sandboxes/{id}/logs?tail=100&follow=true; GET /v1/sandboxes/{id}/explain says why it is awake or asleep.
+- DELETE /v1/sandboxes/{id} removes it with its workspace (?keep_workspace=true keeps that).
+
+Errors are {"error":{"code","message","retryable"}}; a 503 says in Retry-After when to try again.
+`;
+}

@@ -1,0 +1,167 @@
+import Type, { type Static } from "typebox";
+import { sandboxStatuses } from "#contract/gateway-api.ts";
+import { parseSandboxId } from "#contract/sandbox-id.ts";
+import { ApiError, notFound } from "../../api-error.ts";
+import { createSandbox, newSandboxId } from "../../sandboxes/create-sandbox.ts";
+import { patchSandbox } from "../../sandboxes/patch-sandbox.ts";
+import { removeSandbox } from "../../sandboxes/remove-sandbox.ts";
+import { waitFor } from "../../sandboxes/wait-for.ts";
+import type { StoredAnswer } from "../../sqlite/idempotency-store.ts";
+import { type Api, checkPossible, idOf, sandboxOf, show } from "../api.ts";
+import type { Caller } from "../door.ts";
+import { gone } from "../gone.ts";
+import { decodeCursor, encodeCursor } from "../list-cursor.ts";
+import { toChanges, toPolicy } from "../resource.ts";
+import { createBody, idParams, patchBody, resource, versionedError } from "../schemas.ts";
+import type { ApiServer } from "../server.ts";
+
+const strict = { additionalProperties: false } as const;
+const tags = ["sandboxes"];
+const errors = { "4xx": versionedError, "5xx": versionedError };
+export const createQuery = Type.Object({ wait: Type.Optional(Type.Enum(["running", "none"])) }, strict);
+
+const listQuery = Type.Object(
+  {
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200 })),
+    cursor: Type.Optional(Type.String()),
+    status: Type.Optional(Type.Enum([...sandboxStatuses])),
+    external_user_id: Type.Optional(Type.String()),
+    external_project_id: Type.Optional(Type.String()),
+    label: Type.Optional(Type.String({ pattern: "^[^=]+=", description: "key=value" })),
+  },
+  strict,
+);
+const page = Type.Object({ items: Type.Array(resource), next_cursor: Type.Union([Type.String(), Type.Null()]) });
+
+const readQuery = Type.Object(
+  {
+    wait: Type.Optional(Type.Enum([...sandboxStatuses])),
+    timeout_seconds: Type.Optional(Type.Integer({ minimum: 0, maximum: 600 })),
+  },
+  strict,
+);
+
+/** Create, list, read, patch and remove. */
+export function sandboxRoutes(server: ApiServer, api: Api): void {
+  const created = { tags, summary: "Create a sandbox and start it", body: createBody, querystring: createQuery };
+  server.post(
+    "/v1/sandboxes",
+    { schema: { ...created, response: { 201: resource, ...errors } } },
+    async (request, reply) => {
+      const { body, query, caller, url, headers } = request;
+      const answer = await create(api, {
+        body,
+        query,
+        caller,
+        url,
+        key: headers["idempotency-key"] as string | undefined,
+      });
+      if (answer.status === 201) reply.header("location", locationOf(answer.body));
+      return reply
+        .code(answer.status as 201)
+        .type("application/json; charset=utf-8")
+        .send(answer.body as never);
+    },
+  );
+
+  const listed = { tags, summary: "List sandboxes, newest first", querystring: listQuery };
+  server.get("/v1/sandboxes", { schema: { ...listed, response: { 200: page, ...errors } } }, async ({ query }) =>
+    list(api, query),
+  );
+
+  const read = { tags, summary: "Show a sandbox", params: idParams, querystring: readQuery };
+  server.get(
+    "/v1/sandboxes/:id",
+    { schema: { ...read, response: { 200: resource, ...errors } } },
+    async (request, reply) => {
+      const { wait, timeout_seconds = 30 } = request.query;
+      let sandbox = sandboxOf(api, request.params);
+      if (wait !== undefined) {
+        const patience = { milliseconds: timeout_seconds * 1000, signal: gone(request) };
+        const waited = await waitFor(api.use.records, sandbox.id, ({ status }) => status === wait, patience);
+        if (waited === undefined) throw notFound();
+        sandbox = waited;
+      }
+      return reply.header("etag", `"${sandbox.generation}"`).send(show(api, sandbox));
+    },
+  );
+
+  const patched = { tags, summary: "Change a sandbox's policy (merge patch)", params: idParams, body: patchBody };
+  server.patch(
+    "/v1/sandboxes/:id",
+    { schema: { ...patched, response: { 200: resource, ...errors } } },
+    async (request, reply) => {
+      const { body, params, headers } = request;
+      checkPossible(api, body, body.cmd);
+      const ifGeneration = parseIfMatch(headers["if-match"]);
+      const options = ifGeneration === undefined ? {} : { ifGeneration };
+      const sandbox = patchSandbox(api.use, idOf(params), (current) => toChanges(body, current), options);
+      return reply.header("etag", `"${sandbox.generation}"`).send(show(api, sandbox));
+    },
+  );
+
+  const removeQuery = Type.Object({ keep_workspace: Type.Optional(Type.Boolean()) }, strict);
+  const removed = { tags, summary: "Remove a sandbox", params: idParams, querystring: removeQuery };
+  server.delete(
+    "/v1/sandboxes/:id",
+    { schema: { ...removed, response: { 204: Type.Null(), ...errors } } },
+    async (request, reply) => {
+      await removeSandbox(api.use, idOf(request.params), { keepWorkspace: request.query.keep_workspace ?? false });
+      return reply.code(204).send(null);
+    },
+  );
+}
+
+function locationOf(body: string): string {
+  return `/v1/sandboxes/${(JSON.parse(body) as { id: string }).id}`;
+}
+
+type CreateCall = {
+  readonly body: Static<typeof createBody>;
+  readonly query: Static<typeof createQuery>;
+  readonly key: string | undefined;
+  readonly caller: Caller;
+  readonly url: string;
+};
+
+/** Creates a sandbox, once for all calls with the same key. */
+export function create(api: Api, call: CreateCall): Promise<StoredAnswer> {
+  const { body, query, key, caller, url } = call;
+  const { id: text, ...decided } = body;
+  checkPossible(api, body, body.cmd ?? null);
+  const given = text === undefined ? undefined : parseSandboxId(text);
+  if (text !== undefined && given === undefined) throw new ApiError("invalid_request", "body: id must be a ULID");
+  const waits = query.wait !== "none";
+  const act = async (id: ReturnType<typeof idOf>, attempted: boolean): Promise<StoredAnswer> => {
+    const earlier = attempted ? api.use.records.get(id) : undefined;
+    if (earlier !== undefined) return { status: 201, body: JSON.stringify(show(api, earlier)) };
+    const creation = await createSandbox(api.use, id, toPolicy(decided), { keepFailed: !waits });
+    const sandbox = waits ? await creation.running : creation.sandbox;
+    return { status: 201, body: JSON.stringify(show(api, sandbox)) };
+  };
+  if (key === undefined) return act(given ?? newSandboxId(), false);
+  const request = { body, query };
+  return api.idempotency.run({ caller: caller.name, key, request, url }, () => given ?? newSandboxId(), act);
+}
+
+function list(api: Api, query: Static<typeof listQuery>): Static<typeof page> {
+  const { limit = 50, cursor, status, external_user_id, external_project_id, label } = query;
+  const [key, ...value] = label?.split("=") ?? [];
+  const found = api.use.store.list({
+    limit: limit + 1,
+    ...(cursor !== undefined && { after: decodeCursor(cursor) }),
+    ...(status !== undefined && { status }),
+    ...(external_user_id !== undefined && { externalUserId: external_user_id }),
+    ...(external_project_id !== undefined && { externalProjectId: external_project_id }),
+    ...(key !== undefined && { label: [key, value.join("=")] as const }),
+  });
+  const items = found.slice(0, limit);
+  const next_cursor = found.length > limit ? encodeCursor(items.at(-1)!) : null;
+  return { items: items.map((sandbox) => show(api, sandbox)), next_cursor };
+}
+
+/** The generations of an `If-Match` (RFC 9110 §13.1.1); undefined for none and for `*`. */
+function parseIfMatch(header: string | undefined): readonly number[] | undefined {
+  if (header === undefined || header.trim() === "*") return undefined;
+  return header.split(",").map((tag) => Number(/^\s*"([0-9]+)"\s*$/.exec(tag)?.[1] ?? Number.NaN));
+}

@@ -1,0 +1,90 @@
+import Type from "typebox";
+import { keepAlive } from "../../sandboxes/keep-alive.ts";
+import { purgeSandbox, removeSandbox } from "../../sandboxes/remove-sandbox.ts";
+import type { Sandbox } from "../../sandboxes/sandbox.ts";
+import { type Api, idOf, sandboxOf, show } from "../api.ts";
+import { gone } from "../gone.ts";
+import { createBody, idParams, resource, shortError } from "../schemas.ts";
+import type { ApiServer } from "../server.ts";
+import { keepaliveBody, wake, wakeAnswer, wakeBody, wakeQuery } from "./lifecycle.ts";
+import { create, createQuery } from "./sandboxes.ts";
+
+const tags = ["short forms"];
+const errors = { "4xx": shortError, "5xx": shortError };
+const liveStates = Type.Enum(["running", "exited", "paused", "missing"]);
+const live = Type.Object({
+  row: resource,
+  live_state: liveStates,
+  runtime: Type.Record(Type.String(), Type.Unknown()),
+});
+
+/** The same calls under the paths that earlier clients know, with errors that are a mere message. */
+export function shortRoutes(server: ApiServer, api: Api): void {
+  const created = { tags, summary: "Create a sandbox", body: createBody, querystring: createQuery };
+  server.post(
+    "/sandbox",
+    { schema: { ...created, response: { 201: resource, ...errors } } },
+    async (request, reply) => {
+      const { body, query, caller, url, headers } = request;
+      const answer = await create(api, {
+        body,
+        query,
+        caller,
+        url,
+        key: headers["idempotency-key"] as string | undefined,
+      });
+      return reply
+        .code(answer.status as 201)
+        .type("application/json; charset=utf-8")
+        .send(answer.body as never);
+    },
+  );
+
+  const listed = { tags, summary: "List every sandbox", response: { 200: Type.Array(resource), ...errors } };
+  server.get("/sandboxes", { schema: listed }, async () => {
+    const newestFirst = (a: Sandbox, b: Sandbox) => b.createdAt - a.createdAt || (b.id < a.id ? -1 : 1);
+    return api.use.store
+      .all()
+      .sort(newestFirst)
+      .map((sandbox) => show(api, sandbox));
+  });
+
+  const read = { tags, summary: "Show a sandbox and what runs of it", params: idParams };
+  server.get("/sandbox/:id", { schema: { ...read, response: { 200: live, ...errors } } }, async ({ params }) => {
+    const sandbox = sandboxOf(api, params);
+    const { state, runtime } = await api.use.engine.inspect(sandbox.id);
+    return { row: show(api, sandboxOf(api, params)), live_state: state, runtime };
+  });
+
+  const removed = { tags, summary: "Remove a sandbox and keep its workspace", params: idParams };
+  server.delete(
+    "/sandbox/:id",
+    { schema: { ...removed, response: { 204: Type.Null(), ...errors } } },
+    async ({ params }, reply) => {
+      await removeSandbox(api.use, idOf(params), { keepWorkspace: true });
+      return reply.code(204).send(null);
+    },
+  );
+
+  const purged = { tags, summary: "Remove a sandbox and its workspace", params: idParams };
+  server.post(
+    "/sandbox/:id/purge",
+    { schema: { ...purged, response: { 204: Type.Null(), ...errors } } },
+    async ({ params }, reply) => {
+      await purgeSandbox(api.use, idOf(params));
+      return reply.code(204).send(null);
+    },
+  );
+
+  const kept = { tags, summary: "Keep a sandbox awake until a time", params: idParams, body: keepaliveBody };
+  server.post(
+    "/sandbox/:id/keepalive",
+    { schema: { ...kept, response: { 200: resource, ...errors } } },
+    async ({ params, body }) => show(api, keepAlive(api.use, idOf(params), body.until)),
+  );
+
+  const woken = { tags, summary: "Wake a sandbox", params: idParams, body: wakeBody, querystring: wakeQuery };
+  server.post("/wake/:id", { schema: { ...woken, response: { 200: wakeAnswer, ...errors } } }, async (request) =>
+    wake(api, idOf(request.params), { ...request.body, ...request.query }, gone(request)),
+  );
+}

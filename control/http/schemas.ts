@@ -1,0 +1,133 @@
+import Type, { type Static } from "typebox";
+import { hostPolicies, requestClasses, sandboxStatuses } from "#contract/gateway-api.ts";
+import { byteSizePattern } from "../sandboxes/byte-size.ts";
+
+/** No field but these: a misspelt one is refused by name. */
+const strict = { additionalProperties: false } as const;
+const nullable = <const T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+const text = (maxLength: number) => Type.String({ minLength: 1, maxLength, pattern: "^[^\\u0000]*$" });
+
+const size = Type.String({ pattern: byteSizePattern, description: "Bytes, or with K, M, G or T in powers of 1024" });
+const port = Type.Integer({ minimum: 1, maximum: 65_535 });
+const ports = Type.Array(port, { minItems: 1, maxItems: 64, uniqueItems: true });
+const cmd = Type.Array(Type.String({ maxLength: 65_536, pattern: "^[^\\u0000]*$" }), { minItems: 1, maxItems: 1024 });
+const variable = Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" });
+const value = Type.String({ maxLength: 65_536, pattern: "^[^\\u0000]*$" });
+const labelKey = Type.String({ pattern: "^[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$" });
+const labelValue = Type.String({ maxLength: 255 });
+const portKey = Type.String({ pattern: "^[1-9][0-9]{0,4}$" });
+const hostPolicy = Type.Enum([...hostPolicies]);
+
+const external = Type.Object(
+  {
+    user_id: Type.Optional(nullable(text(255))),
+    project_id: Type.Optional(nullable(text(255))),
+    workspace_id: Type.Optional(nullable(text(255))),
+  },
+  strict,
+);
+
+const rule = Type.Object(
+  { wake: Type.Optional(nullable(Type.Boolean())), extend: Type.Optional(nullable(Type.Boolean())) },
+  strict,
+);
+const wakePolicy = Type.Object(
+  {
+    ...(Object.fromEntries(requestClasses.map((name) => [name, Type.Optional(nullable(rule))])) as Record<
+      (typeof requestClasses)[number],
+      Type.TOptional<Type.TUnion<[typeof rule, Type.TNull]>>
+    >),
+    max_unattended_seconds: Type.Optional(nullable(Type.Integer({ minimum: 1 }))),
+    noindex: Type.Optional(nullable(Type.Boolean())),
+  },
+  strict,
+);
+
+const hostPolicyByPort = Type.Object(
+  {
+    default: Type.Optional(nullable(hostPolicy)),
+    ports: Type.Optional(nullable(Type.Record(portKey, nullable(hostPolicy), strict))),
+  },
+  { ...strict, description: "One policy, or a default with exceptions by port" },
+);
+
+/** What an integrator may decide, each field in the form of a merge patch (RFC 7396): null takes a decision back. */
+const policyFields = {
+  image: Type.Optional(nullable(text(512))),
+  cmd: Type.Optional(nullable(cmd)),
+  env: Type.Optional(nullable(Type.Record(variable, nullable(value), strict))),
+  visibility: Type.Optional(nullable(Type.Enum(["public", "private"]))),
+  idle_policy: Type.Optional(nullable(Type.Enum(["sleep", "always_on"]))),
+  idle_seconds: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 31_536_000 }))),
+  sleep_mode: Type.Optional(nullable(Type.Enum(["stop", "pause", "auto"]))),
+  memory_high: Type.Optional(nullable(size)),
+  memory_max: Type.Optional(nullable(size)),
+  cpu: Type.Optional(nullable(Type.Number({ exclusiveMinimum: 0, maximum: 1024 }))),
+  disk: Type.Optional(nullable(size)),
+  host_policy: Type.Optional(nullable(Type.Union([hostPolicy, hostPolicyByPort]))),
+  wake_policy: Type.Optional(nullable(wakePolicy)),
+  cors: Type.Optional(Type.Null({ description: "Reserved" })),
+  schedule: Type.Optional(Type.Null({ description: "Reserved" })),
+  external: Type.Optional(nullable(external)),
+  labels: Type.Optional(nullable(Type.Record(labelKey, nullable(labelValue), strict))),
+};
+
+export const createBody = Type.Object({ id: Type.Optional(Type.String()), ports, ...policyFields }, strict);
+export const patchBody = Type.Object({ ports: Type.Optional(ports), ...policyFields }, strict);
+export type PatchBody = Static<typeof patchBody>;
+
+const time = Type.String({ format: "date-time" });
+
+export const resource = Type.Object(
+  {
+    id: Type.String(),
+    status: Type.Enum([...sandboxStatuses]),
+    status_reason: nullable(
+      Type.Object({
+        code: Type.String(),
+        message: Type.String(),
+        exit_code: Type.Optional(nullable(Type.Integer())),
+        signal: Type.Optional(nullable(Type.String())),
+      }),
+    ),
+    generation: Type.Integer(),
+    ports: Type.Array(Type.Integer()),
+    previews: Type.Array(Type.Object({ port: Type.Integer(), url: Type.String() })),
+    visibility: Type.Enum(["public", "private"]),
+    idle_policy: Type.Enum(["sleep", "always_on"]),
+    idle_seconds: Type.Integer(),
+    sleep_mode: Type.Enum(["stop", "pause", "auto"]),
+    image: nullable(Type.String()),
+    cmd: nullable(Type.Array(Type.String())),
+    env: Type.Record(Type.String(), Type.String()),
+    memory_high: nullable(Type.String()),
+    memory_max: Type.String(),
+    cpu: nullable(Type.Number()),
+    disk: nullable(Type.String()),
+    host_policy: Type.Union([hostPolicy, hostPolicyByPort]),
+    wake_policy: wakePolicy,
+    cors: Type.Null(),
+    schedule: Type.Null(),
+    external: Type.Object({
+      user_id: nullable(Type.String()),
+      project_id: nullable(Type.String()),
+      workspace_id: nullable(Type.String()),
+    }),
+    labels: Type.Record(Type.String(), Type.String()),
+    created_at: time,
+    updated_at: time,
+    started_at: nullable(time),
+    last_active_at: time,
+    keepalive_until: nullable(time),
+  },
+  { title: "Sandbox" },
+);
+export type Resource = Static<typeof resource>;
+
+export const idParams = Type.Object({ id: Type.String() });
+
+export const versionedError = Type.Object(
+  { error: Type.Object({ code: Type.String(), message: Type.String(), retryable: Type.Boolean() }) },
+  { title: "Error" },
+);
+export const shortError = Type.Object({ error: Type.String() }, { title: "ShortError" });

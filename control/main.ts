@@ -1,0 +1,50 @@
+import pino from "pino";
+import { EnvironmentError } from "#contract/environment.ts";
+import { type ControlConfig, readConfig } from "./config.ts";
+import { type ControlPlane, openControlPlane } from "./control-plane.ts";
+import { AddressTakenError } from "./http/listen.ts";
+import { DataLockedError } from "./sqlite/data-lock.ts";
+
+const failed = 1;
+const badEnvironment = 2;
+
+await main();
+
+async function main(): Promise<void> {
+  const config = readConfigOrExit();
+  const logger = pino({ level: config.logLevel, base: { process: "control" } });
+  const stopping = Promise.withResolvers<NodeJS.Signals>();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stopping.resolve(signal));
+  process.on("SIGHUP", () => logger.info("the environment file is read at the start alone"));
+  warnOfOpenDoors(config, logger);
+  try {
+    const plane: ControlPlane = await openControlPlane(config, logger);
+    const signal = await stopping.promise;
+    logger.info({ signal }, "stopping");
+    await plane[Symbol.asyncDispose]();
+    logger.info("stopped");
+  } catch (error) {
+    if (isExpected(error)) process.stderr.write(`${(error as Error).message}\n`);
+    else logger.fatal({ err: error }, "control failed");
+    process.exitCode = failed;
+  }
+}
+
+function readConfigOrExit(): ControlConfig {
+  try {
+    return readConfig();
+  } catch (error) {
+    if (!(error instanceof EnvironmentError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(badEnvironment);
+  }
+}
+
+function isExpected(error: unknown): boolean {
+  return error instanceof AddressTakenError || error instanceof DataLockedError;
+}
+
+function warnOfOpenDoors({ apiAuthDisabled, apiTokens }: ControlConfig, logger: pino.Logger): void {
+  if (apiAuthDisabled) logger.warn("SANDBOXD_API_AUTH_DISABLED=true: anyone who reaches the edge may call the API");
+  else if (apiTokens.length === 0) logger.warn("SANDBOXD_API_TOKENS is empty: every API call at the edge is refused");
+}

@@ -1,0 +1,81 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { type SandboxStatus, sandboxStatuses } from "#contract/gateway-api.ts";
+
+/** What control counts, in a registry of its own. */
+export class Metrics {
+  readonly registry = new Registry();
+  readonly #registers = [this.registry];
+  readonly #wakes = new Counter({
+    name: "sandboxd_wakes_total",
+    help: "Wakes by how they ended",
+    labelNames: ["outcome"],
+    registers: this.#registers,
+  });
+  readonly #wakeSeconds = new Histogram({
+    name: "sandboxd_wake_duration_seconds",
+    help: "From the call to a running sandbox",
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+    registers: this.#registers,
+  });
+  readonly #stops = new Counter({
+    name: "sandboxd_stops_total",
+    help: "Sandboxes that went to sleep, by why",
+    labelNames: ["cause"],
+    registers: this.#registers,
+  });
+  readonly #cancelledStops = new Counter({
+    name: "sandboxd_stops_cancelled_total",
+    help: "Idle stops that gave way to activity behind the fence",
+    registers: this.#registers,
+  });
+  readonly #requests = new Counter({
+    name: "sandboxd_http_requests_total",
+    help: "Calls of the API",
+    labelNames: ["method", "route", "status"],
+    registers: this.#registers,
+  });
+  readonly #transactions = new Counter({
+    name: "sandboxd_sqlite_transactions_total",
+    help: "Transactions that wrote",
+    registers: this.#registers,
+  });
+
+  constructor() {
+    collectDefaultMetrics({ register: this.registry });
+  }
+
+  woke(outcome: string, durationMs: number): void {
+    this.#wakes.inc({ outcome });
+    if (outcome === "ready") this.#wakeSeconds.observe(durationMs / 1000);
+  }
+
+  stopped(cause: string): void {
+    this.#stops.inc({ cause });
+  }
+
+  stopCancelled(): void {
+    this.#cancelledStops.inc();
+  }
+
+  answered(method: string, route: string, status: number): void {
+    this.#requests.inc({ method, route, status });
+  }
+
+  wroteTransaction(): void {
+    this.#transactions.inc();
+  }
+
+  /** Has the gauge of sandboxes read a count when it is asked for. */
+  countSandboxes(count: () => ReadonlyMap<SandboxStatus, number>): void {
+    new Gauge({
+      name: "sandboxd_sandboxes",
+      help: "Sandboxes by status",
+      labelNames: ["status"],
+      registers: this.#registers,
+      collect() {
+        const counts = count();
+        for (const status of sandboxStatuses) this.set({ status }, counts.get(status) ?? 0);
+      },
+    });
+  }
+}

@@ -1,0 +1,64 @@
+import type { ActivityReport, RequestClass } from "#contract/gateway-api.ts";
+import type { SandboxId } from "#contract/sandbox-id.ts";
+import type { SandboxStore } from "../sqlite/sandbox-store.ts";
+import type { GatewayWorkers } from "./gateway-workers.ts";
+
+type WorkerCounts = { sequence: number; open: Map<SandboxId, OpenCounts> };
+export type OpenCounts = { readonly requests: number; readonly sockets: number };
+
+/** What last extended a sandbox's activity. Epoch milliseconds. */
+export type Extension = { readonly time: number; readonly class: RequestClass | undefined };
+
+/**
+ * What gateway workers see sandboxes do. Times go to the database, one transaction a report; what is open is kept by
+ * worker, and a worker's counts stand until it says otherwise or is gone.
+ */
+export class ActivityLedger {
+  readonly #store: SandboxStore;
+  readonly #workers: GatewayWorkers;
+  readonly #counts = new Map<string, WorkerCounts>();
+  readonly #extensions = new Map<SandboxId, Extension>();
+
+  constructor(store: SandboxStore, workers: GatewayWorkers) {
+    this.#store = store;
+    this.#workers = workers;
+    workers.on("gone", (id) => this.#counts.delete(id));
+  }
+
+  /** Takes a worker's report, which names everything that is open there; one that came late changes nothing. */
+  take({ worker, sequence, sandboxes }: ActivityReport): void {
+    this.#workers.hear(worker);
+    const known = this.#counts.get(worker);
+    if (known !== undefined && sequence <= known.sequence) return;
+    const open = new Map<SandboxId, OpenCounts>();
+    for (const { id, openRequests, openSockets, lastActiveAt, lastClass } of sandboxes) {
+      if (openRequests + openSockets > 0) open.set(id, { requests: openRequests, sockets: openSockets });
+      if (lastActiveAt > (this.#extensions.get(id)?.time ?? 0)) {
+        this.#extensions.set(id, { time: lastActiveAt, class: lastClass });
+      }
+    }
+    this.#counts.set(worker, { sequence, open });
+    const marks = sandboxes.filter(({ lastActiveAt, lastNavigationAt }) => lastActiveAt > 0 || lastNavigationAt > 0);
+    if (marks.length > 0) this.#store.markActive(marks);
+  }
+
+  /** What is open at all workers together, of that which extends activity. */
+  open(id: SandboxId): OpenCounts {
+    let requests = 0;
+    let sockets = 0;
+    for (const { open } of this.#counts.values()) {
+      requests += open.get(id)?.requests ?? 0;
+      sockets += open.get(id)?.sockets ?? 0;
+    }
+    return { requests, sockets };
+  }
+
+  /** What last extended its activity since control started. */
+  lastExtension(id: SandboxId): Extension | undefined {
+    return this.#extensions.get(id);
+  }
+
+  forget(id: SandboxId): void {
+    this.#extensions.delete(id);
+  }
+}

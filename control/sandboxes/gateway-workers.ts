@@ -1,0 +1,89 @@
+import { EventEmitter } from "node:events";
+
+/** A worker that was not heard of for so long holds no connections any more. */
+export const workerLeaseMs = 10_000;
+
+type Worker = { streams: Set<() => void>; heardAt: number; timer: NodeJS.Timeout | undefined };
+
+/**
+ * Which gateway workers there are. A worker lives while its routes stream is open and until its lease after the last
+ * sign of it ends: until then it may have connections that nobody else knows of. Emits `gone` with its id after that.
+ */
+export class GatewayWorkers extends EventEmitter<{ gone: [string] }> {
+  readonly #workers = new Map<string, Worker>();
+  readonly #leaseMs: number;
+  readonly #startedAt: number;
+
+  constructor({ leaseMs = workerLeaseMs }: { leaseMs?: number } = {}) {
+    super();
+    this.setMaxListeners(0);
+    this.#leaseMs = leaseMs;
+    this.#startedAt = Date.now();
+  }
+
+  get leaseMs(): number {
+    return this.#leaseMs;
+  }
+
+  get live(): readonly string[] {
+    return [...this.#workers.keys()];
+  }
+
+  isLive(id: string): boolean {
+    return this.#workers.has(id);
+  }
+
+  /** Whether some worker may be there that nothing is known of: one without a stream, or one from before our start. */
+  get someSilent(): boolean {
+    if (Date.now() - this.#startedAt < this.#leaseMs) return true;
+    for (const { streams } of this.#workers.values()) if (streams.size === 0) return true;
+    return false;
+  }
+
+  /** A worker opened its routes stream; `cut` ends it. Returns what to call when the stream is over. */
+  connect(id: string, cut: () => void): () => void {
+    const worker = this.hear(id);
+    worker.streams.add(cut);
+    return () => {
+      if (!worker.streams.delete(cut) || worker.streams.size > 0) return;
+      worker.heardAt = Date.now();
+      this.#watchLease(id, worker);
+    };
+  }
+
+  /** A worker gave a sign of life. */
+  hear(id: string): Worker {
+    let worker = this.#workers.get(id);
+    if (worker === undefined) {
+      worker = { streams: new Set(), heardAt: 0, timer: undefined };
+      this.#workers.set(id, worker);
+      this.#watchLease(id, worker);
+    }
+    worker.heardAt = Date.now();
+    return worker;
+  }
+
+  /** Ends the streams of a worker that does not answer: a live one comes back, and the lease of another one runs out. */
+  cut(id: string): void {
+    for (const cut of this.#workers.get(id)?.streams ?? []) cut();
+  }
+
+  close(): void {
+    for (const { timer } of this.#workers.values()) clearTimeout(timer);
+    this.#workers.clear();
+  }
+
+  #watchLease(id: string, worker: Worker): void {
+    clearTimeout(worker.timer);
+    const left = Math.max(0, (worker.heardAt || Date.now()) + this.#leaseMs - Date.now());
+    worker.timer = setTimeout(() => this.#checkLease(id, worker), left);
+    worker.timer.unref();
+  }
+
+  #checkLease(id: string, worker: Worker): void {
+    if (worker.streams.size > 0 || this.#workers.get(id) !== worker) return;
+    if (Date.now() - worker.heardAt < this.#leaseMs) return this.#watchLease(id, worker);
+    this.#workers.delete(id);
+    this.emit("gone", id);
+  }
+}

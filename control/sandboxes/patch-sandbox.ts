@@ -1,0 +1,29 @@
+import type { SandboxId } from "#contract/sandbox-id.ts";
+import { ApiError, notFound } from "../api-error.ts";
+import type { Collaborators } from "./collaborators.ts";
+import type { Sandbox, SandboxPolicy } from "./sandbox.ts";
+
+/** Changes that the next start picks up, and that are a reason to try that start without waiting. */
+const shapesTheStart = ["ports", "image", "cmd", "env", "memoryHigh", "memoryMax", "cpu", "disk"] as const;
+
+/**
+ * Changes what an integrator decided about a sandbox. It restarts nothing: what shapes the container applies at its next
+ * start. `ifGeneration` guards against changes in between. Throws ApiError `not_found` and `precondition_failed`.
+ */
+export function patchSandbox(
+  { records }: Collaborators,
+  id: SandboxId,
+  patch: (sandbox: Sandbox) => Partial<SandboxPolicy>,
+  { ifGeneration }: { ifGeneration?: readonly number[] },
+): Sandbox {
+  const sandbox = records.get(id);
+  if (sandbox === undefined) throw notFound();
+  if (ifGeneration !== undefined && !ifGeneration.includes(sandbox.generation)) {
+    throw new ApiError("precondition_failed", `The sandbox is at generation ${sandbox.generation}`);
+  }
+  const changes = patch(sandbox);
+  const startsAnew = shapesTheStart.some((field) => changes[field] !== undefined);
+  const detail = Object.keys(changes).join(", ");
+  const all = startsAnew ? { ...changes, crashes: 0, retryAt: null } : changes;
+  return records.change(id, all, { kind: "change", cause: "operator", detail }) ?? sandbox;
+}

@@ -1,0 +1,62 @@
+import type { WakeRefusal } from "#contract/gateway-api.ts";
+import type { SandboxId } from "#contract/sandbox-id.ts";
+import { EngineError, type EngineState } from "../engines/sandbox-engine.ts";
+import type { Collaborators } from "./collaborators.ts";
+import { afterCrash } from "./crash.ts";
+import { exitReason, logTailOf, refusalOf } from "./refusal.ts";
+import type { Sandbox } from "./sandbox.ts";
+import { toSpec } from "./sandbox-spec.ts";
+
+export type Start =
+  | { readonly started: true; readonly state: EngineState; readonly tookMs: number }
+  | { readonly started: false; readonly refusal: WakeRefusal };
+
+const keptStarts = 5;
+
+/** Has the engine start a sandbox as it is described now. The caller holds its lock. */
+export async function startOnEngine(
+  { engine, settings, now, logger }: Collaborators,
+  sandbox: Sandbox,
+  signal?: AbortSignal,
+): Promise<Start> {
+  const begun = now();
+  try {
+    await engine.ensure(toSpec(sandbox, settings));
+    if (signal?.aborted) throw new EngineError("engine_unavailable", "The start was called off");
+    const state = await engine.setDesired(sandbox.id, "running");
+    return { started: true, state, tookMs: now() - begun };
+  } catch (error) {
+    logger.warn({ sandbox: sandbox.id, err: error }, "a sandbox could not be started");
+    return { started: false, refusal: refusalOf(error) };
+  }
+}
+
+/** The changes that a start brings: a new run, and an answer to how long starts take. */
+export function startedChanges(sandbox: Sandbox, { state, tookMs }: Extract<Start, { started: true }>, now: number) {
+  return {
+    status: "running",
+    reason: null,
+    run: sandbox.run + 1,
+    startedAt: state.startedAt ?? now,
+    retryAt: null,
+    recentStartsMs: [...sandbox.recentStartsMs, tookMs].slice(-keptStarts),
+  } as const;
+}
+
+/** Puts a sandbox to sleep whose container or process is found to have ended by itself. The caller holds its lock. */
+export async function recordCrash(
+  { engine, records, metrics, now, logger }: Collaborators,
+  id: SandboxId,
+  state: EngineState,
+): Promise<Sandbox | undefined> {
+  const reason = exitReason(state.exit, await logTailOf(engine, id));
+  const sandbox = records.get(id);
+  if (sandbox === undefined) return undefined;
+  logger.warn(
+    { sandbox: id, reason: reason.code, exitCode: reason.exitCode, signal: reason.signal },
+    "a sandbox ended by itself",
+  );
+  metrics.stopped(reason.code);
+  const event = { kind: "stop", cause: reason.code, outcome: "stopped", detail: reason.message } as const;
+  return records.change(id, afterCrash(sandbox, reason, now()), event, []);
+}

@@ -1,0 +1,133 @@
+import type { RequestClass, WakeRefusal } from "#contract/gateway-api.ts";
+import type { SandboxId } from "#contract/sandbox-id.ts";
+import type { EngineState } from "../engines/sandbox-engine.ts";
+import type { Collaborators } from "./collaborators.ts";
+import { heldBack } from "./crash.ts";
+import { refusalOf } from "./refusal.ts";
+import type { Sandbox } from "./sandbox.ts";
+import { recordCrash, startedChanges, startOnEngine } from "./start-sandbox.ts";
+import type { WakeResult } from "./wake-flights.ts";
+
+/** Who asks for a wake, for the record. `insist` starts even a sandbox that is held back in a crash loop. */
+export type WakeRequest = {
+  readonly cause: "request" | "operator" | "restart";
+  readonly class?: RequestClass;
+  readonly insist?: boolean;
+};
+
+/**
+ * Starts a sandbox that sleeps, once for all who ask meanwhile. It ends an idle stop under way, and waits for one that
+ * was asked for before it starts the sandbox again. Leaving does not cancel it.
+ */
+export async function wakeSandbox(use: Collaborators, id: SandboxId, request: WakeRequest): Promise<WakeResult> {
+  use.drains.get(id)?.giveWay();
+  const begun = performance.now();
+  return use.flights.join(id, async (signal) => {
+    const result = await use.lock.run(id, () => wakeAlone(use, id, request, signal));
+    return note(use, id, request, result, Math.round(performance.now() - begun));
+  });
+}
+
+function note(
+  use: Collaborators,
+  id: SandboxId,
+  request: WakeRequest,
+  result: WakeResult,
+  durationMs: number,
+): WakeResult {
+  const { cause, class: requestClass } = request;
+  const common = { cause, durationMs, ...(requestClass !== undefined && { class: requestClass }) };
+  if (result.outcome === "ready") {
+    if (result.wasRunning) return result;
+    use.metrics.woke("ready", durationMs);
+    use.records.note(id, { kind: "wake", outcome: "ready", ...common });
+    return { ...result, durationMs };
+  }
+  const outcome = result.outcome === "refused" ? result.refusal.code : result.outcome;
+  use.metrics.woke(outcome, durationMs);
+  if (outcome !== "not_found") use.records.note(id, { kind: "refuse", outcome, ...common });
+  return result;
+}
+
+async function wakeAlone(
+  use: Collaborators,
+  id: SandboxId,
+  request: WakeRequest,
+  signal: AbortSignal,
+): Promise<WakeResult> {
+  const { engine, records } = use;
+  const sandbox = records.get(id);
+  if (sandbox === undefined || signal.aborted) return refused(gone(sandbox));
+  try {
+    if (sandbox.status === "paused") return await resume(use, sandbox, request, signal);
+    if (sandbox.status !== "running") return await start(use, sandbox, request, signal);
+    const state = await engine.inspect(id);
+    if (state.state === "running") return { ...ready(sandbox), wasRunning: true };
+    if (state.state === "paused") return await resume(use, sandbox, request, signal);
+    const ended = await recordCrash(use, id, state);
+    return ended === undefined ? refused(gone(ended)) : await start(use, ended, request, signal);
+  } catch (error) {
+    use.logger.error({ sandbox: id, err: error }, "a wake failed");
+    return refused(refusalOf(error));
+  }
+}
+
+function gone(sandbox: Sandbox | undefined): WakeRefusal {
+  if (sandbox === undefined) return { code: "not_found", message: "There is no such sandbox" };
+  return { code: "engine_unavailable", message: "The wake was called off", retryAfterSeconds: 1 };
+}
+
+async function start(
+  use: Collaborators,
+  sandbox: Sandbox,
+  request: WakeRequest,
+  signal: AbortSignal,
+): Promise<WakeResult> {
+  const { records, now } = use;
+  const { id } = sandbox;
+  const held = request.insist ? undefined : heldBack(sandbox, now());
+  if (held !== undefined) return refused(held as WakeRefusal);
+  const event = { kind: "change", cause: request.cause } as const;
+  const waking = records.change(id, { status: "waking" }, event) ?? sandbox;
+  const start = await startOnEngine(use, waking, signal);
+  const current = records.get(id);
+  if (current === undefined) return refused(gone(current));
+  if (!start.started) {
+    const changes = { status: "stopped", reason: start.refusal, startedAt: null } as const;
+    records.change(id, changes, { ...event, outcome: start.refusal.code }, []);
+    return refused(start.refusal);
+  }
+  const running = records.change(id, startedChanges(current, start, now()), event, start.state.endpoints);
+  return ready(running ?? current);
+}
+
+/** Lets a paused sandbox go on; one whose container is gone meanwhile is started. */
+async function resume(
+  use: Collaborators,
+  sandbox: Sandbox,
+  request: WakeRequest,
+  signal: AbortSignal,
+): Promise<WakeResult> {
+  const { engine, records } = use;
+  const { id } = sandbox;
+  const before = await engine.inspect(id);
+  if (before.state !== "paused" && before.state !== "running") return start(use, sandbox, request, signal);
+  const state = before.state === "paused" ? await engine.setDesired(id, "running") : before;
+  const event = { kind: "change", cause: request.cause } as const;
+  const changes = { status: "running", reason: null, run: runOf(sandbox, state) } as const;
+  const running = records.change(id, { ...changes, startedAt: state.startedAt }, event, state.endpoints);
+  return ready(running ?? sandbox);
+}
+
+/** Letting go on what was paused is no new run: its connections live. */
+export function runOf(sandbox: Sandbox, state: EngineState): number {
+  return state.startedAt === sandbox.startedAt ? sandbox.run : sandbox.run + 1;
+}
+
+function ready(sandbox: Sandbox) {
+  return { outcome: "ready", sandbox, durationMs: 0, wasRunning: false } as const;
+}
+
+function refused(refusal: WakeRefusal): WakeResult {
+  return { outcome: "refused", refusal };
+}
