@@ -25,7 +25,7 @@ const title = "Waking up the sandbox";
 const phases = {
   queued: "Others wake up on this server first. The app opens here by itself.",
   starting: "It is starting. The app opens here by itself.",
-  waiting_for_port: "It is running and its app is getting ready. It opens here by itself.",
+  waiting_for_port: "It is running. The app opens here as soon as it answers.",
   ready: "The app is ready.",
 };
 /** What can end a wake or come in the way of it. */
