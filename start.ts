@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import pretty from "pino-pretty";
@@ -16,7 +16,9 @@ const demoPort = 3000;
 type Part = { readonly child: ChildProcess; readonly address: string };
 
 const children: ChildProcess[] = [];
-const output = process.stdout.isTTY ? pretty({ colorize: true, ignore: "pid,hostname", singleLine: true }) : process.stdout;
+const output = process.stdout.isTTY
+  ? pretty({ colorize: true, ignore: "pid,hostname", singleLine: true })
+  : process.stdout;
 let stopping = false;
 
 for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => void stop(0));
@@ -40,7 +42,9 @@ async function start(): Promise<void> {
   const publicPort = gateway.address.slice(gateway.address.lastIndexOf(":") + 1);
   const control = await startPart("control", "api", { HTTP_PORT: publicPort, ...environment });
   const url = await demoSandbox(`http://${control.address}`);
-  console.log(`\nA demo sandbox is at\n\n${url}\n\nThe API listens on\n\n${control.address}\n\nCtrl-C ends everything.\n`);
+  console.log(
+    `\nA demo sandbox is at\n\n${url}\n\nThe API listens on\n\n${control.address}\n\nCtrl-C ends everything.\n`,
+  );
 }
 
 /** An empty variable is an unset one. */
@@ -84,7 +88,7 @@ async function createDemo(api: string): Promise<{ previews: { url: string }[] }>
   const id = ulid();
   const app = join(dataDirectory, "workspaces", id, "workspace", "app");
   await mkdir(app, { recursive: true });
-  await writeFile(join(app, "server.js"), demoServer);
+  for (const file of ["package.json", "server.js"]) await copyFile(join(root, "demo", file), join(app, file));
   const cmd = ["node", "server.js"];
   return await call("POST", `${api}/v1/sandboxes`, { id, ports: [demoPort], cmd, labels: { demo: "true" } });
 }
@@ -109,27 +113,3 @@ async function stop(code: number): Promise<void> {
   }
   process.exit(code);
 }
-
-const demoServer = `const http = require("node:http");
-
-const page = \`<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>A sandbox</title>
-<style>
-  :root { color-scheme: light dark; font: 1.125rem/1.6 system-ui, sans-serif; }
-  body { max-width: 34rem; margin: 15vh auto; padding: 0 1.5rem; }
-  code { font-size: .9em; padding: .1em .3em; border-radius: .3em; background: color-mix(in srgb, currentColor 10%, transparent); }
-</style>
-<h1>It runs.</h1>
-<p>This page comes from a sandbox, through the gateway. Started \${new Date().toLocaleTimeString()}.</p>
-<p>Stop it (<code>curl -X POST -H 'content-type: application/json' -d '{}' \\\${api}/v1/sandboxes/…/stop</code>),
-then load this page again: it wakes up for you.</p>
-</html>\`;
-
-http.createServer((request, response) => {
-  response.writeHead(200, { "content-type": "text/html; charset=utf-8" });
-  response.end(page);
-}).listen(process.env.PORT, process.env.HOST);
-`;

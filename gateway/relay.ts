@@ -1,3 +1,4 @@
+import { STATUS_CODES } from "node:http";
 import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import { type DownstreamPolicy, downstreamHeaders } from "./downstream-headers.ts";
@@ -74,7 +75,7 @@ class Relay implements Dispatcher.DispatchHandler {
       closeLingering(request);
     }
     response.sendDate = false;
-    response.writeHead(status, reason ?? "", headers);
+    response.writeHead(status, reasonBytes(reason ?? "", status), headers);
     this.#headOnly = request.method === "HEAD" || status === 204 || status === 304;
     response.on("drain", () => controller.resume());
     // The head goes out when it comes, and together with the first bytes of the body when they came with it.
@@ -105,14 +106,9 @@ class Relay implements Dispatcher.DispatchHandler {
     if (response.destroyed) return;
     if (response.headersSent) return breakOff(this.#exchange);
     const failure = upstreamFailure(error, this.#controller !== undefined, this.#answering);
-    const untouched = head.body.kind === "none" || !request.readableDidRead;
+    const untouched = this.#body === null || !request.readableDidRead;
     if (failure.kind === "unreachable" && untouched) return redial!();
-    if (
-      failure.kind === "stale-connection" &&
-      head.body.kind === "none" &&
-      isIdempotent(request.method!) &&
-      !this.#resent
-    ) {
+    if (failure.kind === "stale-connection" && this.#body === null && isIdempotent(request.method!) && !this.#resent) {
       this.#resent = true;
       return this.send();
     }
@@ -129,6 +125,15 @@ class Relay implements Dispatcher.DispatchHandler {
   readonly #clientClosed = () => {
     if (!this.#exchange.response.writableFinished) this.#controller?.abort(new Error("the client is gone"));
   };
+}
+
+/**
+ * The reason phrase as latin-1, which is how Node writes it. The HTTP client read it as UTF-8: what was UTF-8 keeps its bytes,
+ * what was not is lost, and then the status's own phrase stands in.
+ */
+function reasonBytes(reason: string, status: number): string {
+  if (!/[^\x00-\x7f]/.test(reason)) return reason;
+  return reason.includes("\ufffd") ? (STATUS_CODES[status] ?? "") : Buffer.from(reason).toString("latin1");
 }
 
 function flushHead(response: Exchange["response"]): void {

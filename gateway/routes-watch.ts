@@ -13,6 +13,8 @@ export type RoutesWatchOptions = {
 };
 
 const firstRetryMs = 20;
+/** A control that is away for less than this is merely starting. */
+const quietMs = 2_000;
 const longestRetryMs = 1_000;
 const silenceMs = heartbeatSeconds * 3_000;
 
@@ -20,17 +22,22 @@ const silenceMs = heartbeatSeconds * 3_000;
 export async function watchRoutes(options: RoutesWatchOptions, signal: AbortSignal): Promise<void> {
   let retryMs = firstRetryMs;
   let reported = false;
+  let awaySince = Date.now();
   while (!signal.aborted) {
     try {
       await followOnce(options, signal, () => {
         if (reported) options.logger.info("control is back");
         reported = false;
         retryMs = firstRetryMs;
+        awaySince = Number.POSITIVE_INFINITY;
       });
     } catch (error) {
       if (signal.aborted) return;
-      if (!reported) options.logger.warn({ err: error }, "control is away: routes stay as they are");
-      reported = true;
+      awaySince = Math.min(awaySince, Date.now());
+      if (!reported && Date.now() - awaySince >= quietMs) {
+        options.logger.warn({ err: error }, "control is away: routes stay as they are");
+        reported = true;
+      }
     }
     await delay(retryMs, undefined, { signal }).catch(() => {});
     retryMs = Math.min(retryMs * 2, longestRetryMs);

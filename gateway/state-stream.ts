@@ -15,12 +15,13 @@ export type StateStreamOptions = {
   readonly logger: Logger;
 };
 
+/** What the waking page reads. */
 type State = {
   readonly status: string;
   readonly phase: "queued" | "asleep" | "failed" | "ready" | Phase;
   readonly queue_position?: number;
   readonly usual_start_ms?: number;
-  readonly reason?: { readonly code: string; readonly message: string };
+  readonly reason?: { readonly code: string; readonly message: string; readonly retry_after_seconds?: number };
 };
 
 const commentEveryMs = 15_000;
@@ -84,7 +85,7 @@ export class StateStream {
 
   #describe(route: Route): State {
     const { status, reason } = route;
-    const why = reason === null ? {} : { reason: { code: reason.code, message: reason.message } };
+    const why = reason === null ? {} : { reason: toReason(reason) };
     switch (status) {
       case "running":
         return { ...this.#fromControl, status, phase: "waiting_for_port" };
@@ -122,7 +123,12 @@ export class StateStream {
     if (outcome.kind === "ready") return this.#send({ status: "running", phase: "ready" });
     if (outcome.code === "asleep") return this.#update();
     const message = outcome.details.detail ?? refusalTexts[outcome.code].detail;
-    this.#send({ status: route.status, phase: "failed", reason: { code: outcome.code, message } });
+    const { retryAfterSeconds } = outcome.details;
+    this.#send({
+      status: route.status,
+      phase: "failed",
+      reason: toReason({ code: outcome.code, message, retryAfterSeconds }),
+    });
     // The app may still come: the page goes on waiting for it.
     void pause(waitAgainMs, this.#closed.signal).then(() => this.#closed.signal.aborted || this.#update());
   }
@@ -169,4 +175,9 @@ export class StateStream {
     if (response.destroyed || (event === "log" && response.writableNeedDrain)) return;
     response.write(`event: ${event}\ndata: ${JSON.stringify(payload)}\n\n`);
   }
+}
+
+function toReason(reason: { code: string; message: string; retryAfterSeconds?: number | undefined }): State["reason"] {
+  const { code, message, retryAfterSeconds } = reason;
+  return { code, message, ...(retryAfterSeconds !== undefined && { retry_after_seconds: retryAfterSeconds }) };
 }

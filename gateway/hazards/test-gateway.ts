@@ -191,7 +191,9 @@ export function answering(
 /** A client that speaks bytes: what it received so far, and what it can wait for. */
 export class RawClient {
   readonly socket: Socket;
-  received = Buffer.alloc(0);
+  readonly #chunks: Buffer[] = [];
+  /** How many bytes have arrived. */
+  length = 0;
   ended = false;
   closed = false;
   error: Error | undefined;
@@ -199,7 +201,8 @@ export class RawClient {
   constructor(port: number) {
     this.socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
     this.socket.on("data", (chunk: Buffer) => {
-      this.received = Buffer.concat([this.received, chunk]);
+      this.#chunks.push(chunk);
+      this.length += chunk.length;
       this.socket.emit("progress");
     });
     this.socket.on("end", () => {
@@ -213,6 +216,11 @@ export class RawClient {
       this.closed = true;
       this.socket.emit("progress");
     });
+  }
+
+  get received(): Buffer {
+    if (this.#chunks.length > 1) this.#chunks.splice(0, this.#chunks.length, Buffer.concat(this.#chunks));
+    return this.#chunks[0] ?? Buffer.alloc(0);
   }
 
   get text(): string {

@@ -36,7 +36,6 @@ export function tunnel(options: TunnelOptions): Handler {
       path: exchange.head.target,
       headers,
       setDefaultHeaders: false,
-      agent: false,
       createConnection: () =>
         createConnection({
           host: endpoint.address,
