@@ -15,7 +15,7 @@ export type RoutesWatchOptions = {
 const firstRetryMs = 20;
 /** A control that is away for less than this is merely starting. */
 const quietMs = 2_000;
-const longestRetryMs = 1_000;
+const longestRetryMs = 250;
 const silenceMs = heartbeatSeconds * 3_000;
 
 /** Keeps the routing table in step with control, for as long as the signal is not aborted, whatever control does. */

@@ -1,4 +1,5 @@
 import { parseHost } from "#contract/preview-host.ts";
+import type { SandboxId } from "#contract/sandbox-id.ts";
 import type { Exchange, Handler, Middleware } from "../exchange.ts";
 import type { Refuser } from "../refuse.ts";
 import type { RoutingTable } from "../routing-table.ts";
@@ -10,6 +11,9 @@ export type IdentifyOptions = {
   /** Takes what is addressed to the API host. */
   readonly api: Handler;
 };
+
+/** How long a request waits for the first word of control, in a gateway that has just started. */
+const firstSnapshotMs = 5_000;
 
 /** Tells from the host which sandbox and port a request is for. Unknown ones are answered from memory. */
 export function identify({ domain, table, refuser, api }: IdentifyOptions): Middleware {
@@ -33,18 +37,25 @@ export function identify({ domain, table, refuser, api }: IdentifyOptions): Midd
     }
   };
 
-  function find(id: Parameters<RoutingTable["get"]>[0], port: number, exchange: Exchange, next: Handler): void {
+  function find(id: SandboxId, port: number, exchange: Exchange, next: Handler): void {
+    // Before the first snapshot nothing is known, so nothing may be called unknown.
+    if (!table.loaded) return void whenLoaded(exchange).then(() => table.loaded && find(id, port, exchange, next));
     const route = table.get(id);
-    if (route === undefined) {
-      // Before the first snapshot nothing is known, so nothing may be called unknown.
-      return refuser.refuse(
-        exchange,
-        table.loaded ? "not_found" : "control_unavailable",
-        table.loaded ? {} : { retryAfterSeconds: 1 },
-      );
-    }
-    if (!route.ports.includes(port)) return refuser.refuse(exchange, "not_found");
+    if (route === undefined || !route.ports.includes(port)) return refuser.refuse(exchange, "not_found");
     exchange.target = { id, port, route };
     next(exchange);
+  }
+
+  async function whenLoaded(exchange: Exchange): Promise<void> {
+    const { response } = exchange;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const patience = setTimeout(resolve, firstSnapshotMs);
+    table.once("loaded", resolve);
+    response.once("close", resolve);
+    await promise;
+    clearTimeout(patience);
+    table.off("loaded", resolve);
+    response.off("close", resolve);
+    if (!table.loaded) refuser.refuse(exchange, "control_unavailable", { retryAfterSeconds: 1 });
   }
 }
