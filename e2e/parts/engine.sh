@@ -35,7 +35,7 @@ start() {
   if [ -f $docker_pid ] && [ "$(cat "/proc/$(cat $docker_pid)/comm" 2>/dev/null)" != dockerd ]; then rm -f $docker_pid; fi
 
   local pid begin=$EPOCHREALTIME
-  setsid dockerd >"$log" 2>&1 </dev/null 9>&- &
+  TMPDIR=/tmp setsid dockerd >"$log" 2>&1 </dev/null 9>&- &
   pid=$!
   echo "$pid $(start_time $pid)" >"$started"
   for _ in $(seq 300); do

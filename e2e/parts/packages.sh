@@ -18,7 +18,7 @@ apt() {
 }
 
 [ -n "$(missing "$@")" ] || exit 0
-[ "$(id -u)" = 0 ] || { echo "packages: installing" $(missing "$@") "needs root" >&2; exit 1; }
+[ "$(id -u)" = 0 ] || { echo "packages: installing $(missing "$@" | xargs) needs root" >&2; exit 1; }
 
 mkdir -p "$state"
 exec 9>"$state/packages.lock"
