@@ -2,39 +2,31 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { type Edge, openEdge } from "./certificates/edge.ts";
+import { collaborate } from "./collaborate.ts";
 import type { ControlConfig } from "./config.ts";
-import { openDockerEngine } from "./engines/docker/docker-engine.ts";
-import { openProcessEngine } from "./engines/process/process-engine.ts";
-import type { SandboxEngine } from "./engines/sandbox-engine.ts";
 import type { Api } from "./http/api.ts";
 import { loopbackDoor, socketDoor } from "./http/door.ts";
 import { Idempotency } from "./http/idempotency.ts";
 import { listenOnAddress, listenOnSocket } from "./http/listen.ts";
-import { type ApiServer, buildServer } from "./http/server.ts";
+import { buildServer } from "./http/server.ts";
 import { Loops } from "./loops.ts";
 import { Metrics } from "./metrics.ts";
+import { openEngine } from "./open-engine.ts";
 import { RouteFeed } from "./routes/route-feed.ts";
-import { ActivityLedger } from "./sandboxes/activity-ledger.ts";
 import type { Collaborators } from "./sandboxes/collaborators.ts";
-import { Drains } from "./sandboxes/drain.ts";
 import { followEngine } from "./sandboxes/follow-engine.ts";
 import { GatewayWorkers } from "./sandboxes/gateway-workers.ts";
 import { reapIdle } from "./sandboxes/idle-reaper.ts";
-import { KeyedLock } from "./sandboxes/keyed-lock.ts";
 import { reconcile } from "./sandboxes/reconcile.ts";
-import { SandboxRecords } from "./sandboxes/sandbox-records.ts";
 import { stopAll } from "./sandboxes/stop-all.ts";
-import { WakeFlights } from "./sandboxes/wake-flights.ts";
 import { lockDataDirectory } from "./sqlite/data-lock.ts";
 import { Database } from "./sqlite/database.ts";
 import { EventStore } from "./sqlite/event-store.ts";
 import { IdempotencyStore } from "./sqlite/idempotency-store.ts";
-import { SandboxStore } from "./sqlite/sandbox-store.ts";
-import { WorkspaceStore } from "./sqlite/workspace-store.ts";
 
-/** The running control process. */
+/** The running control process; disposing of it drains and stops. */
 export interface ControlPlane extends AsyncDisposable {
-  /** Where the API listens. */
+  /** Where the API listens on TCP: `host:port`. */
   readonly address: string;
   readonly socketPath: string;
 }
@@ -45,171 +37,120 @@ const pruneEveryMs = 60 * minuteMs;
 const keptEventsMs = 30 * 24 * 60 * minuteMs;
 const retryReconcileMs = 1_000;
 
-/** Everything that has to be let go of, the last one first. */
+/** Opens everything in its order. What was opened before a failure is let go of. */
 export async function openControlPlane(config: ControlConfig, logger: Logger): Promise<ControlPlane> {
   const opened = new AsyncDisposableStack();
   try {
-    return await open(config, logger, opened);
+    const api = await openCore(config, logger, opened);
+    const address = await openListeners(api, config, logger, opened);
+    return { address, socketPath: config.controlSocket, [Symbol.asyncDispose]: () => opened.disposeAsync() };
   } catch (error) {
     await opened.disposeAsync();
     throw error;
   }
 }
 
-async function open(config: ControlConfig, logger: Logger, opened: AsyncDisposableStack): Promise<ControlPlane> {
-  opened.defer(lockDataDirectory(join(config.dataDirectory, "state")));
+async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisposableStack): Promise<Api> {
+  const state = join(config.dataDirectory, "state");
+  opened.defer(lockDataDirectory(state));
   const metrics = new Metrics();
-  const database = new Database(join(config.dataDirectory, "state", "sandboxd.db"), () => metrics.wroteTransaction());
+  const database = new Database(join(state, "sandboxd.db"), () => metrics.wroteTransaction());
   opened.defer(() => database.close());
   const engine = await openEngine(config, logger);
   opened.defer(() => engine.close());
   const capabilities = await engine.capabilities();
-  const edge = await openTraefikEdge(config, logger);
-  opened.use(edge);
+  opened.use(await openTraefikEdge(config, logger));
 
   const events = new EventStore(database);
   const feed = new RouteFeed(randomUUID());
-  const use = collaborate({ config, logger, metrics, database, events, engine, feed });
+  const workers = new GatewayWorkers();
+  opened.defer(() => workers.close());
+  const use = collaborate({ config, logger, metrics, database, events, engine, feed, workers, now: Date.now });
   metrics.countSandboxes(() => use.store.countByStatus());
-  opened.defer(() => use.workers.close());
   opened.defer(followEngine(use));
   const idempotencyKeys = new IdempotencyStore(database);
-
-  const loops = new Loops(logger);
-  opened.defer(() => loops.close());
-  const synced = Promise.withResolvers<void>();
-  let isSynced = false;
-  await loops.untilDone("reconcile", retryReconcileMs, async () => {
-    await reconcile(use);
-    use.records.publishAll();
-    isSynced = true;
-    synced.resolve();
-  });
-  loops.every("reconcile", reconcileEveryMs, () => (isSynced ? reconcile(use) : Promise.resolve()));
-  loops.every("idle", config.idleReapIntervalSeconds * 1000, () => reapIdle(use));
-  loops.every("prune", pruneEveryMs, async () => {
+  const synced = await startLoops(use, config, opened, () => {
     events.prune(Date.now() - keptEventsMs);
     idempotencyKeys.prune(Date.now());
   });
-
-  const api: Api = {
+  const closing = new AbortController();
+  const defaultImage = config.engine === "docker" ? config.image : null;
+  return {
     use,
     feed,
     events,
     capabilities,
-    idempotency: new Idempotency(idempotencyKeys, Date.now),
-    resources: {
-      origin: config.origin,
-      idleThresholdSeconds: config.idleThresholdSeconds,
-      defaultImage: config.engine === "docker" ? config.image : null,
-    },
+    closing,
     synced: synced.promise,
+    idempotency: new Idempotency(idempotencyKeys, Date.now),
+    resources: { origin: config.origin, idleThresholdSeconds: config.idleThresholdSeconds, defaultImage },
     checkReady: async () => {
       database.get("SELECT 1");
       await engine.ping();
-      if (!isSynced) throw new Error("the sandboxes were not yet compared with the engine");
+      if (!synced.done) throw new Error("the sandboxes were not yet compared with the engine");
     },
   };
+}
+
+type Synced = { readonly promise: Promise<void>; done: boolean };
+
+/** Compares the rows with the engine, in the background when the engine is away, and then starts what goes on for ever. */
+async function startLoops(
+  use: Collaborators,
+  config: ControlConfig,
+  opened: AsyncDisposableStack,
+  prune: () => void,
+): Promise<Synced> {
+  const loops = new Loops(use.logger);
+  opened.defer(() => loops.close());
+  const first = Promise.withResolvers<void>();
+  const synced: Synced = { promise: first.promise, done: false };
+  await loops.untilDone("reconcile", retryReconcileMs, async () => {
+    await reconcile(use);
+    use.records.publishAll();
+    synced.done = true;
+    first.resolve();
+  });
+  loops.every("reconcile", reconcileEveryMs, async () => {
+    if (synced.done) await reconcile(use);
+  });
+  loops.every("idle", config.idleReapIntervalSeconds * 1000, () => reapIdle(use));
+  loops.every("prune", pruneEveryMs, async () => prune());
+  return synced;
+}
+
+async function openListeners(
+  api: Api,
+  config: ControlConfig,
+  logger: Logger,
+  opened: AsyncDisposableStack,
+): Promise<string> {
   const access = { disabled: config.apiAuthDisabled, tokens: config.apiTokens };
-  const overSocket = await listen(buildServer(api, socketDoor(access), logger), opened);
-  const overTcp = await listen(buildServer(api, loopbackDoor(access), logger), opened);
-  opened.defer(() => quiesce(use, engine));
+  const overSocket = await buildServer(api, socketDoor(access), logger);
+  opened.defer(() => overSocket.close());
+  const overTcp = await buildServer(api, loopbackDoor(access), logger);
+  opened.defer(() => overTcp.close());
+  opened.defer(() => quiesce(api));
   await listenOnSocket(overSocket, config.controlSocket);
   logger.info({ path: config.controlSocket, listener: "control-socket" }, "listening");
   const address = await listenOnAddress(overTcp, config.apiBind);
   logger.info({ address, listener: "api" }, "listening");
-  return {
-    address,
-    socketPath: config.controlSocket,
-    [Symbol.asyncDispose]: () => opened.disposeAsync(),
-  };
-}
-
-async function listen(building: Promise<ApiServer>, opened: AsyncDisposableStack): Promise<ApiServer> {
-  const server = await building;
-  opened.defer(() => server.close());
-  return server;
+  return address;
 }
 
 /** Brings everything to rest while gateways still hear of it. Sandboxes that end with control go to sleep properly. */
-async function quiesce(use: Collaborators, engine: SandboxEngine): Promise<void> {
+async function quiesce({ use, closing }: Api): Promise<void> {
+  closing.abort();
   use.flights.close();
-  if (engine.kind === "process") await stopAll(use);
+  if (use.engine.kind === "process") await stopAll(use);
   use.drains.hurry();
   await use.lock.idle();
-}
-
-function openEngine(config: ControlConfig, logger: Logger): Promise<SandboxEngine> | SandboxEngine {
-  const { engine, dataDirectory: dataDir } = config;
-  switch (engine) {
-    case "process":
-      return openProcessEngine({ dataDir, path: config.path, logger });
-    case "docker":
-      return openDockerEngine({
-        socketPath: config.dockerSocket,
-        image: config.image,
-        network: config.network,
-        usernsMode: config.userns,
-        runtime: config.runtime,
-        memoryHigh: config.setMemoryHigh,
-        dataDir,
-        hostDataDir: config.hostDataDirectory,
-        labels: {},
-        logger,
-      });
-    default: {
-      const never: never = engine;
-      throw new Error(`unknown engine: ${never}`);
-    }
-  }
 }
 
 function openTraefikEdge(config: ControlConfig, logger: Logger): Promise<Edge> {
   const { origin, entryPoint, tls, gatewayUrl, httpsPort, certSource } = config;
   const routes = { domain: origin.domain, entryPoint, tls, gatewayUrl, httpsPort };
-  const places = {
-    dataDir: config.dataDirectory,
-    dynamicDir: config.traefikDynamicDirectory,
-    certDir: config.certDirectory,
-  };
+  const dynamicDir = config.traefikDynamicDirectory;
+  const places = { dataDir: config.dataDirectory, dynamicDir, certDir: config.certDirectory };
   return openEdge({ ...routes, ...places, certSource }, { logger });
-}
-
-type Parts = {
-  readonly config: ControlConfig;
-  readonly logger: Logger;
-  readonly metrics: Metrics;
-  readonly database: Database;
-  readonly events: EventStore;
-  readonly engine: SandboxEngine;
-  readonly feed: RouteFeed;
-};
-
-function collaborate({ config, logger, metrics, database, events, engine, feed }: Parts): Collaborators {
-  const now = Date.now;
-  const store = new SandboxStore(database);
-  const workers = new GatewayWorkers();
-  const wakeDeadlineMs = Math.max(config.holdSeconds, 60) * 1000;
-  return {
-    engine,
-    store,
-    workers,
-    metrics,
-    logger,
-    now,
-    records: new SandboxRecords({ database, sandboxes: store, events, feed, globalPolicy: config.wakePolicy, now }),
-    workspaces: new WorkspaceStore(database),
-    lock: new KeyedLock(),
-    ledger: new ActivityLedger(store, workers),
-    drains: new Drains(workers),
-    flights: new WakeFlights(wakeDeadlineMs),
-    settings: {
-      setMemoryHigh: config.setMemoryHigh,
-      idleThresholdSeconds: config.idleThresholdSeconds,
-      maxUnattendedSeconds: config.wakePolicy.maxUnattendedSeconds ?? config.maxUnattendedSeconds,
-      keepaliveMaxSeconds: config.keepaliveMaxSeconds,
-      wakeDeadlineMs,
-      earlyExitMs: 250,
-    },
-  };
 }

@@ -7,6 +7,8 @@ import { DataLockedError } from "./sqlite/data-lock.ts";
 
 const failed = 1;
 const badEnvironment = 2;
+/** Longer than any sandbox may take to drain and end. */
+const stopPatienceMs = 45_000;
 
 await main();
 
@@ -21,6 +23,7 @@ async function main(): Promise<void> {
     const plane: ControlPlane = await openControlPlane(config, logger);
     const signal = await stopping.promise;
     logger.info({ signal }, "stopping");
+    setTimeout(giveUp, stopPatienceMs, logger).unref();
     await plane[Symbol.asyncDispose]();
     logger.info("stopped");
   } catch (error) {
@@ -28,6 +31,11 @@ async function main(): Promise<void> {
     else logger.fatal({ err: error }, "control failed");
     process.exitCode = failed;
   }
+}
+
+function giveUp(logger: pino.Logger): void {
+  logger.fatal("control does not come to rest");
+  process.exit(failed);
 }
 
 function readConfigOrExit(): ControlConfig {

@@ -19,6 +19,8 @@ export type Api = {
   readonly capabilities: EngineCapabilities;
   /** Resolves when the rows were compared with the engine for the first time: before that no route is told. */
   readonly synced: Promise<void>;
+  /** Aborts when control stops: nobody waits any longer. */
+  readonly closing: AbortController;
   /** Rejects while SQLite or the engine does not answer, or the rows were not yet compared with the engine. */
   readonly checkReady: () => Promise<void>;
 };

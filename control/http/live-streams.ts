@@ -8,7 +8,9 @@ const defaultMostBuffered = 64 * 1024 * 1024;
 export type LiveStream = {
   /** Aborts when the stream is over, whoever ended it. */
   readonly signal: AbortSignal;
-  /** Writes at once. Resolves when the reader has taken enough to go on; cuts one that falls far behind. */
+  /** Writes at once, and cuts a reader that falls far behind. */
+  push(text: string): void;
+  /** As `push`, and resolves when the reader has taken enough to go on. */
   write(text: string): Promise<void>;
   /** Ends it properly. */
   end(): void;
@@ -42,6 +44,7 @@ export class LiveStreams {
     if (this.#closed) response.destroy();
     return {
       signal: over.signal,
+      push: (text) => void this.#push(response, text),
       write: (text) => this.#write(response, text, over.signal),
       end: () => response.end(),
       cut: () => response.destroy(),
@@ -53,12 +56,16 @@ export class LiveStreams {
     for (const response of this.#open) response.destroy();
   }
 
+  /** Whether there is room for more. */
+  #push(response: ServerResponse, text: string): boolean {
+    if (response.destroyed || response.writableEnded) return false;
+    const hasRoom = response.write(text);
+    if (response.writableLength > this.#mostBuffered) response.destroy();
+    return hasRoom;
+  }
+
   async #write(response: ServerResponse, text: string, signal: AbortSignal): Promise<void> {
-    if (signal.aborted || response.write(text)) return;
-    if (response.writableLength > this.#mostBuffered) {
-      response.destroy();
-      return;
-    }
+    if (this.#push(response, text) || signal.aborted) return;
     await new Promise<void>((resolve) => {
       const done = () => {
         response.off("drain", done);

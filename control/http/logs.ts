@@ -31,7 +31,7 @@ export async function streamLog(
   reply: FastifyReply,
 ): Promise<void> {
   const stream = streams.open(reply, asEvents ? "text/event-stream; charset=utf-8" : "text/plain; charset=utf-8");
-  const beats = asEvents ? setInterval(() => void stream.write(": alive\n\n"), keepAliveMs) : undefined;
+  const beats = asEvents ? setInterval(() => stream.push(": alive\n\n"), keepAliveMs) : undefined;
   try {
     const options = { follow: true, signal: stream.signal, ...(tail !== undefined && { tail }) };
     for await (const line of engine.logs(id, options)) await writeLine(stream, line, asEvents);

@@ -16,7 +16,7 @@ export function streamProgress(use: Collaborators, id: SandboxId, stream: LiveSt
   const tell = (sandbox: Sandbox | undefined) => {
     if (sandbox === undefined) return stream.end();
     const state = JSON.stringify(toState(use, sandbox));
-    if (state !== last) void stream.write(`${state}\n`);
+    if (state !== last) stream.push(`${state}\n`);
     last = state;
     void log.follow();
   };

@@ -90,7 +90,7 @@ function acceptJsonAlone(server: ApiServer): void {
   const parseJson = server.getDefaultJsonParser("error", "error");
   server.removeAllContentTypeParsers();
   server.addContentTypeParser<string>(
-    /^application\/(?:merge-patch\+)?json(?:;|$)/i,
+    /^application\/(?:merge-patch\+)?json\s*(?:;|$)/i,
     { parseAs: "string" },
     (request, body, done) => (body === "" ? done(null, undefined) : parseJson(request, body, done)),
   );

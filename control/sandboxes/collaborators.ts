@@ -35,8 +35,6 @@ export type SandboxSettings = {
   readonly idleThresholdSeconds: number;
   readonly maxUnattendedSeconds: number;
   readonly keepaliveMaxSeconds: number;
-  /** How long those who wait for a wake are kept waiting. */
-  readonly wakeDeadlineMs: number;
   /** A command that ends within this time of its first start was never started. */
   readonly earlyExitMs: number;
 };

@@ -14,7 +14,14 @@ export function afterCrash(sandbox: Sandbox, reason: StatusReason, now: number):
   const ranFor = now - (sandbox.startedAt ?? now);
   const crashes = ranFor >= stayedUpMs ? 1 : sandbox.crashes + 1;
   const delayMs = crashes < 2 ? 0 : Math.min(firstDelayMs * 2 ** (crashes - 2), longestDelayMs);
-  return { status: "stopped", reason, startedAt: null, crashes, retryAt: delayMs === 0 ? null : now + delayMs };
+  return {
+    status: "stopped",
+    reason,
+    startedAt: null,
+    awakeSince: null,
+    crashes,
+    retryAt: delayMs === 0 ? null : now + delayMs,
+  };
 }
 
 /** Why a sandbox in a crash loop is not started yet; undefined when it may be. */

@@ -121,8 +121,8 @@ export class Drains {
     this.#drains.get(report.id)?.acknowledge(report);
   }
 
-  /** Ends every wait: control stops. */
+  /** Ends every wait, because control stops: whatever is idle can be stopped by the next one. */
   hurry(): void {
-    for (const drain of this.#drains.values()) drain.hurry();
+    for (const drain of this.#drains.values()) if (!drain.giveWay()) drain.hurry();
   }
 }

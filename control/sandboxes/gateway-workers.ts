@@ -12,13 +12,14 @@ type Worker = { streams: Set<() => void>; heardAt: number; timer: NodeJS.Timeout
 export class GatewayWorkers extends EventEmitter<{ gone: [string] }> {
   readonly #workers = new Map<string, Worker>();
   readonly #leaseMs: number;
-  readonly #startedAt: number;
+  /** Before this time nothing is known of workers that an earlier control knew. */
+  readonly knownFrom: number;
 
   constructor({ leaseMs = workerLeaseMs }: { leaseMs?: number } = {}) {
     super();
     this.setMaxListeners(0);
     this.#leaseMs = leaseMs;
-    this.#startedAt = Date.now();
+    this.knownFrom = Date.now() + leaseMs;
   }
 
   get leaseMs(): number {
@@ -33,9 +34,8 @@ export class GatewayWorkers extends EventEmitter<{ gone: [string] }> {
     return this.#workers.has(id);
   }
 
-  /** Whether some worker may be there that nothing is known of: one without a stream, or one from before our start. */
+  /** Whether some worker lost its stream and may have things open that nobody else knows of. */
   get someSilent(): boolean {
-    if (Date.now() - this.#startedAt < this.#leaseMs) return true;
     for (const { streams } of this.#workers.values()) if (streams.size === 0) return true;
     return false;
   }
@@ -75,9 +75,9 @@ export class GatewayWorkers extends EventEmitter<{ gone: [string] }> {
 
   #watchLease(id: string, worker: Worker): void {
     clearTimeout(worker.timer);
+    if (this.#workers.get(id) !== worker) return;
     const left = Math.max(0, (worker.heardAt || Date.now()) + this.#leaseMs - Date.now());
     worker.timer = setTimeout(() => this.#checkLease(id, worker), left);
-    worker.timer.unref();
   }
 
   #checkLease(id: string, worker: Worker): void {

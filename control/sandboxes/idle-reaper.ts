@@ -12,9 +12,15 @@ const unattendedDrainMs = 10_000;
  * While a gateway worker is silent nothing is decided: what it has open is unknown.
  */
 export async function reapIdle(use: Collaborators): Promise<void> {
-  if (use.workers.someSilent) return;
-  const stops = use.store.withStatus("running").map(({ id }) => use.lock.isHeld(id) || reap(use, id));
-  await Promise.all(stops);
+  const { workers, store, lock } = use;
+  if (workers.someSilent) return;
+  const candidates = store.withStatus("running").filter((sandbox) => !lock.isHeld(sandbox.id) && isKnown(use, sandbox));
+  await Promise.all(candidates.map(({ id }) => reap(use, id)));
+}
+
+/** What was awake before control started may be in use at workers that have not come back yet. */
+function isKnown({ workers, now }: Collaborators, { awakeSince }: Sandbox): boolean {
+  return now() >= workers.knownFrom || (awakeSince ?? 0) > workers.knownFrom - workers.leaseMs;
 }
 
 async function reap(use: Collaborators, id: Sandbox["id"]): Promise<void> {

@@ -48,16 +48,17 @@ export function nextStop(
 }
 
 function promises(sandbox: Sandbox, now: number): AwakeCause[] {
-  const { idlePolicy, keepaliveUntil, leaseUntil, createdAt, statusSince } = sandbox;
+  const { idlePolicy, keepaliveUntil, leaseUntil, createdAt } = sandbox;
+  const since = sandbox.awakeSince ?? createdAt;
   const causes: AwakeCause[] = [];
   if (idlePolicy === "always_on") {
-    causes.push({ cause: "always_on", since: createdAt, until: null, detail: "Its idle policy is always_on" });
+    causes.push({ cause: "always_on", since, until: null, detail: "Its idle policy is always_on" });
   }
   if (keepaliveUntil !== null && keepaliveUntil > now) {
-    causes.push({ cause: "keepalive", since: statusSince, until: keepaliveUntil, detail: "A keepalive was asked for" });
+    causes.push({ cause: "keepalive", since, until: keepaliveUntil, detail: "A keepalive was asked for" });
   }
   if (leaseUntil !== null && leaseUntil > now) {
-    causes.push({ cause: "lease", since: statusSince, until: leaseUntil, detail: "A wake came with a lease" });
+    causes.push({ cause: "lease", since, until: leaseUntil, detail: "A wake came with a lease" });
   }
   return causes;
 }
@@ -76,7 +77,7 @@ function uses(sandbox: Sandbox, open: OpenCounts, rules: IdleRules, now: number)
 
 /** Coming up counts as a use: whoever woke it gets the whole time. */
 function lastUse(sandbox: Sandbox): number {
-  return Math.max(sandbox.lastActiveAt, sandbox.statusSince);
+  return Math.max(sandbox.lastActiveAt, sandbox.awakeSince ?? 0);
 }
 
 function idleMs(sandbox: Sandbox, rules: IdleRules): number {

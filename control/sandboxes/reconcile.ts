@@ -40,7 +40,7 @@ export async function reconcileOne(use: Collaborators, sandbox: Sandbox, state: 
   const { records, now } = use;
   const event = { kind: "change", cause: "reconcile" } as const;
   if (state.state === "running" || state.state === "paused") {
-    const changes = adopted(sandbox, state);
+    const changes = adopted(sandbox, state, now());
     if (changes !== undefined) records.change(sandbox.id, changes, event, state.endpoints);
     else records.learnEndpoints(sandbox.id, state.endpoints);
     return;
@@ -55,7 +55,8 @@ export async function reconcileOne(use: Collaborators, sandbox: Sandbox, state: 
     case "paused":
     case "waking":
       if (state.exit !== null) await recordCrash(use, sandbox.id, state);
-      else records.change(sandbox.id, { status: "stopped", reason: null, startedAt: null }, event, []);
+      else
+        records.change(sandbox.id, { status: "stopped", reason: null, startedAt: null, awakeSince: null }, event, []);
       return;
     case "stopped":
     case "error":
@@ -70,11 +71,12 @@ export async function reconcileOne(use: Collaborators, sandbox: Sandbox, state: 
 const halfMade = { code: "start_failed", message: "Its creation was cut off" } as const;
 
 /** What to change about the row of a sandbox that the engine runs; undefined: nothing. */
-function adopted(sandbox: Sandbox, state: EngineState): SandboxChanges | undefined {
+function adopted(sandbox: Sandbox, state: EngineState, now: number): SandboxChanges | undefined {
   const status = state.state === "paused" ? "paused" : "running";
   const run = runOf(sandbox, state);
   if (sandbox.status === status && sandbox.run === run) return undefined;
-  return { status, run, startedAt: state.startedAt, reason: null };
+  const awakeSince = status === "paused" ? null : (sandbox.awakeSince ?? now);
+  return { status, run, startedAt: state.startedAt, awakeSince, reason: null };
 }
 
 function missing(id: SandboxId): EngineState {

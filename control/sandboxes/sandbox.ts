@@ -38,6 +38,8 @@ export type SandboxLife = {
   /** Grows with every start of the container or process. */
   readonly run: number;
   readonly startedAt: number | null;
+  /** Since when it is not asleep: a start, or the end of a pause. */
+  readonly awakeSince: number | null;
   readonly keepaliveUntil: number | null;
   /** Until then a wake's lease keeps it awake without traffic. */
   readonly leaseUntil: number | null;
@@ -102,6 +104,7 @@ export function newSandbox(id: SandboxId, policy: SandboxPolicy, now: number): S
     updatedAt: now,
     statusSince: now,
     startedAt: null,
+    awakeSince: null,
     lastActiveAt: now,
     lastNavigationAt: null,
     keepaliveUntil: null,

@@ -26,7 +26,9 @@ export async function startOnEngine(
     const state = await engine.setDesired(sandbox.id, "running");
     return { started: true, state, tookMs: now() - begun };
   } catch (error) {
-    logger.warn({ sandbox: sandbox.id, err: error }, "a sandbox could not be started");
+    if (error instanceof EngineError)
+      logger.warn({ sandbox: sandbox.id, code: error.code, reason: error.message }, "a start was refused");
+    else logger.error({ sandbox: sandbox.id, err: error }, "a start failed");
     return { started: false, refusal: refusalOf(error) };
   }
 }
@@ -38,6 +40,7 @@ export function startedChanges(sandbox: Sandbox, { state, tookMs }: Extract<Star
     reason: null,
     run: sandbox.run + 1,
     startedAt: state.startedAt ?? now,
+    awakeSince: now,
     retryAt: null,
     recentStartsMs: [...sandbox.recentStartsMs, tookMs].slice(-keptStarts),
   } as const;

@@ -57,7 +57,10 @@ async function sleep(use: Collaborators, sandbox: Sandbox, { cause, mode }: Stop
   }
   metrics.stopped(cause);
   logger.info({ sandbox: id, cause, mode }, "a sandbox went to sleep");
-  if (mode === "pause") return records.change(id, { status: "paused" }, { ...event, outcome: "paused" }) ?? sandbox;
-  const stopped = { status: "stopped", reason: null, startedAt: null, crashes: 0, retryAt: null } as const;
+  const asleep = { reason: null, awakeSince: null, crashes: 0, retryAt: null } as const;
+  if (mode === "pause") {
+    return records.change(id, { ...asleep, status: "paused" }, { ...event, outcome: "paused" }) ?? sandbox;
+  }
+  const stopped = { ...asleep, status: "stopped", startedAt: null } as const;
   return records.change(id, stopped, { ...event, outcome: "stopped" }, []) ?? sandbox;
 }

@@ -93,7 +93,7 @@ async function start(
   const current = records.get(id);
   if (current === undefined) return refused(gone(current));
   if (!start.started) {
-    const changes = { status: "stopped", reason: start.refusal, startedAt: null } as const;
+    const changes = { status: "stopped", reason: start.refusal, startedAt: null, awakeSince: null } as const;
     records.change(id, changes, { ...event, outcome: start.refusal.code }, []);
     return refused(start.refusal);
   }
@@ -108,13 +108,13 @@ async function resume(
   request: WakeRequest,
   signal: AbortSignal,
 ): Promise<WakeResult> {
-  const { engine, records } = use;
+  const { engine, records, now } = use;
   const { id } = sandbox;
   const before = await engine.inspect(id);
   if (before.state !== "paused" && before.state !== "running") return start(use, sandbox, request, signal);
   const state = before.state === "paused" ? await engine.setDesired(id, "running") : before;
   const event = { kind: "change", cause: request.cause } as const;
-  const changes = { status: "running", reason: null, run: runOf(sandbox, state) } as const;
+  const changes = { status: "running", reason: null, run: runOf(sandbox, state), awakeSince: now() } as const;
   const running = records.change(id, { ...changes, startedAt: state.startedAt }, event, state.endpoints);
   return ready(running ?? sandbox);
 }

@@ -99,15 +99,15 @@ export class SandboxStore {
   markActive(marks: readonly ActivityMark[]): void {
     this.#database.transaction(() => {
       for (const { id, lastActiveAt, lastNavigationAt } of marks) {
-        this.#database.run(mark, lastActiveAt, lastNavigationAt || null, id);
+        this.#database.run(mark, lastActiveAt, lastNavigationAt, id);
       }
     });
   }
 }
 
 const mark =
-  "UPDATE sandboxes SET last_active_at = max(last_active_at, ?1), " +
-  "last_navigation_at = coalesce(max(coalesce(last_navigation_at, ?2), ?2), last_navigation_at) WHERE id = ?3";
+  "UPDATE sandboxes SET last_active_at = max(last_active_at, ?), " +
+  "last_navigation_at = nullif(max(coalesce(last_navigation_at, 0), ?), 0) WHERE id = ?";
 
 const columns = [
   "id",
@@ -123,6 +123,7 @@ const columns = [
   "updated_at",
   "status_since",
   "started_at",
+  "awake_since",
   "last_active_at",
   "last_navigation_at",
   "keepalive_until",
@@ -154,6 +155,7 @@ type Row = {
   readonly updated_at: number;
   readonly status_since: number;
   readonly started_at: number | null;
+  readonly awake_since: number | null;
   readonly last_active_at: number;
   readonly last_navigation_at: number | null;
   readonly keepalive_until: number | null;
@@ -185,6 +187,7 @@ function toRow(sandbox: Sandbox): Row {
     updated_at: sandbox.updatedAt,
     status_since: sandbox.statusSince,
     started_at: sandbox.startedAt,
+    awake_since: sandbox.awakeSince,
     last_active_at: sandbox.lastActiveAt,
     last_navigation_at: sandbox.lastNavigationAt,
     keepalive_until: sandbox.keepaliveUntil,
@@ -213,6 +216,7 @@ function fromRow(row: Row): Sandbox {
     updatedAt: row.updated_at,
     statusSince: row.status_since,
     startedAt: row.started_at,
+    awakeSince: row.awake_since,
     lastActiveAt: row.last_active_at,
     lastNavigationAt: row.last_navigation_at,
     keepaliveUntil: row.keepalive_until,

@@ -43,11 +43,11 @@ export function gatewayRoutes(server: ApiServer, api: Api, streams: LiveStreams)
       let quiet = false;
       const unsubscribe = api.feed.subscribe((line) => {
         quiet = false;
-        void stream.write(line);
+        stream.push(line);
       }, position);
       const heartbeats = setInterval(
         () => {
-          if (quiet) void stream.write(api.feed.heartbeat());
+          if (quiet) stream.push(api.feed.heartbeat());
           quiet = true;
         },
         (heartbeatSeconds * 1000) / 2,

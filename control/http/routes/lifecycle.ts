@@ -53,7 +53,8 @@ export function lifecycleRoutes(server: ApiServer, api: Api): void {
   server.post(
     "/v1/sandboxes/:id/wake",
     { schema: { ...woken, response: { 200: wakeAnswer, ...errors } } },
-    async (request) => wake(api, idOf(request.params), { ...request.body, ...request.query }, gone(request)),
+    async (request) =>
+      wake(api, idOf(request.params), { ...request.body, ...request.query }, gone(request, api.closing.signal)),
   );
 
   const restarted = { tags, summary: "Stop a sandbox and start it again", params: idParams };

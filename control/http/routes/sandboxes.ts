@@ -77,7 +77,7 @@ export function sandboxRoutes(server: ApiServer, api: Api): void {
       const { wait, timeout_seconds = 30 } = request.query;
       let sandbox = sandboxOf(api, request.params);
       if (wait !== undefined) {
-        const patience = { milliseconds: timeout_seconds * 1000, signal: gone(request) };
+        const patience = { milliseconds: timeout_seconds * 1000, signal: gone(request, api.closing.signal) };
         const waited = await waitFor(api.use.records, sandbox.id, ({ status }) => status === wait, patience);
         if (waited === undefined) throw notFound();
         sandbox = waited;

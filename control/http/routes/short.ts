@@ -85,6 +85,6 @@ export function shortRoutes(server: ApiServer, api: Api): void {
 
   const woken = { tags, summary: "Wake a sandbox", params: idParams, body: wakeBody, querystring: wakeQuery };
   server.post("/wake/:id", { schema: { ...woken, response: { 200: wakeAnswer, ...errors } } }, async (request) =>
-    wake(api, idOf(request.params), { ...request.body, ...request.query }, gone(request)),
+    wake(api, idOf(request.params), { ...request.body, ...request.query }, gone(request, api.closing.signal)),
   );
 }

@@ -13,6 +13,7 @@ CREATE TABLE sandboxes (
   updated_at INTEGER NOT NULL,
   status_since INTEGER NOT NULL,
   started_at INTEGER,
+  awake_since INTEGER,
   last_active_at INTEGER NOT NULL,
   last_navigation_at INTEGER,
   keepalive_until INTEGER,

@@ -1,0 +1,72 @@
+import type { Logger } from "pino";
+import type { ControlConfig } from "./config.ts";
+import type { SandboxEngine } from "./engines/sandbox-engine.ts";
+import type { Metrics } from "./metrics.ts";
+import type { RouteFeed } from "./routes/route-feed.ts";
+import { ActivityLedger } from "./sandboxes/activity-ledger.ts";
+import type { Collaborators } from "./sandboxes/collaborators.ts";
+import { Drains } from "./sandboxes/drain.ts";
+import type { GatewayWorkers } from "./sandboxes/gateway-workers.ts";
+import { KeyedLock } from "./sandboxes/keyed-lock.ts";
+import { SandboxRecords } from "./sandboxes/sandbox-records.ts";
+import { WakeFlights } from "./sandboxes/wake-flights.ts";
+import type { Database } from "./sqlite/database.ts";
+import type { EventStore } from "./sqlite/event-store.ts";
+import { SandboxStore } from "./sqlite/sandbox-store.ts";
+import { WorkspaceStore } from "./sqlite/workspace-store.ts";
+
+export type CollaborateOptions = {
+  readonly config: SandboxConfig;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly database: Database;
+  readonly events: EventStore;
+  readonly engine: SandboxEngine;
+  readonly feed: RouteFeed;
+  readonly workers: GatewayWorkers;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+};
+
+/** What of the configuration the use-cases heed. */
+export type SandboxConfig = Pick<
+  ControlConfig,
+  | "setMemoryHigh"
+  | "idleThresholdSeconds"
+  | "maxUnattendedSeconds"
+  | "keepaliveMaxSeconds"
+  | "holdSeconds"
+  | "wakePolicy"
+>;
+
+/** A command that ends so soon after a create was never started. */
+const earlyExitMs = 250;
+const shortestWakeDeadlineSeconds = 60;
+
+/** Puts together what the use-cases of sandboxes work with. */
+export function collaborate(options: CollaborateOptions): Collaborators {
+  const { config, logger, metrics, database, events, engine, feed, workers, now } = options;
+  const store = new SandboxStore(database);
+  const wakeDeadlineMs = Math.max(config.holdSeconds, shortestWakeDeadlineSeconds) * 1000;
+  return {
+    engine,
+    store,
+    workers,
+    metrics,
+    logger,
+    now,
+    records: new SandboxRecords({ database, sandboxes: store, events, feed, globalPolicy: config.wakePolicy, now }),
+    workspaces: new WorkspaceStore(database),
+    lock: new KeyedLock(),
+    ledger: new ActivityLedger(store, workers),
+    drains: new Drains(workers),
+    flights: new WakeFlights(wakeDeadlineMs),
+    settings: {
+      setMemoryHigh: config.setMemoryHigh,
+      idleThresholdSeconds: config.idleThresholdSeconds,
+      maxUnattendedSeconds: config.wakePolicy.maxUnattendedSeconds ?? config.maxUnattendedSeconds,
+      keepaliveMaxSeconds: config.keepaliveMaxSeconds,
+      earlyExitMs,
+    },
+  };
+}

@@ -1,0 +1,50 @@
+import { once } from "node:events";
+import t from "tap";
+import { GatewayWorkers } from "./gateway-workers.ts";
+
+t.test("connect() keeps a worker alive without a word, until its lease after the stream ends", async (t) => {
+  const workers = new GatewayWorkers({ leaseMs: 20 });
+  t.teardown(() => workers.close());
+  const disconnect = workers.connect("a", () => {});
+  t.notOk(workers.someSilent);
+  const gone = once(workers, "gone");
+  disconnect();
+  t.ok(workers.someSilent);
+  t.ok(workers.isLive("a"), "its connections may live on");
+  t.same(await gone, ["a"]);
+  t.same(workers.live, []);
+  t.notOk(workers.someSilent);
+});
+
+t.test("connect() knows a worker that comes back", async (t) => {
+  const workers = new GatewayWorkers({ leaseMs: 10_000 });
+  t.teardown(() => workers.close());
+  const first = workers.connect("a", () => {});
+  const second = workers.connect("a", () => {});
+  first();
+  t.notOk(workers.someSilent);
+  second();
+  second();
+  t.ok(workers.someSilent);
+});
+
+t.test("hear() gives a worker that has no stream a lease", async (t) => {
+  const workers = new GatewayWorkers({ leaseMs: 20 });
+  t.teardown(() => workers.close());
+  const gone = once(workers, "gone");
+  workers.hear("a");
+  t.ok(workers.isLive("a"));
+  t.same(await gone, ["a"]);
+});
+
+t.test("cut() ends every stream of one worker", async (t) => {
+  const workers = new GatewayWorkers();
+  t.teardown(() => workers.close());
+  const cut: string[] = [];
+  workers.connect("a", () => cut.push("a1"));
+  workers.connect("a", () => cut.push("a2"));
+  workers.connect("b", () => cut.push("b"));
+  workers.cut("a");
+  workers.cut("unknown");
+  t.same(cut, ["a1", "a2"]);
+});

@@ -1,0 +1,102 @@
+import { once } from "node:events";
+import { setImmediate } from "node:timers/promises";
+import pino from "pino";
+import type { Test } from "tap";
+import type { SandboxStatus } from "#contract/gateway-api.ts";
+import type { SandboxId } from "#contract/sandbox-id.ts";
+import { collaborate, type SandboxConfig } from "../collaborate.ts";
+import { Metrics } from "../metrics.ts";
+import { RouteFeed } from "../routes/route-feed.ts";
+import type { Collaborators } from "../sandboxes/collaborators.ts";
+import { createSandbox, newSandboxId } from "../sandboxes/create-sandbox.ts";
+import { GatewayWorkers } from "../sandboxes/gateway-workers.ts";
+import type { Sandbox, SandboxPolicy } from "../sandboxes/sandbox.ts";
+import { Database } from "../sqlite/database.ts";
+import { EventStore } from "../sqlite/event-store.ts";
+import { MemoryEngine } from "./memory-engine.ts";
+
+export const silent = pino({ level: "silent" });
+
+export const policy: SandboxPolicy = {
+  ports: [3000],
+  image: null,
+  cmd: ["app"],
+  env: {},
+  visibility: "public",
+  idlePolicy: "sleep",
+  idleSeconds: null,
+  sleepMode: "stop",
+  memoryHigh: "4G",
+  memoryMax: "10G",
+  cpu: null,
+  disk: null,
+  hostPolicy: "localhost",
+  hostPolicyByPort: {},
+  wakePolicy: { classes: {} },
+  labels: {},
+  external: { userId: null, projectId: null, workspaceId: null },
+};
+
+const defaultConfig: SandboxConfig = {
+  setMemoryHigh: false,
+  idleThresholdSeconds: 2100,
+  maxUnattendedSeconds: 14_400,
+  keepaliveMaxSeconds: 86_400,
+  holdSeconds: 60,
+  wakePolicy: { classes: {} },
+};
+
+/** A clock that a test sets. It begins with the real time, which workers' leases go by. */
+export type Clock = { now: number };
+
+export type Fixture = {
+  readonly use: Collaborators;
+  readonly engine: MemoryEngine;
+  readonly clock: Clock;
+  readonly feed: RouteFeed;
+  readonly database: Database;
+  readonly events: EventStore;
+  readonly metrics: Metrics;
+};
+
+/** The use-cases over an engine in memory and a database in memory. */
+export function fixture(t: Test, { leaseMs = 10_000, config = {} as Partial<SandboxConfig> } = {}): Fixture {
+  const engine = new MemoryEngine();
+  const metrics = new Metrics();
+  const database = new Database(":memory:", () => metrics.wroteTransaction());
+  const events = new EventStore(database);
+  const feed = new RouteFeed("epoch");
+  const workers = new GatewayWorkers({ leaseMs });
+  const clock = { now: Date.now() };
+  const use = collaborate({
+    ...{ metrics, database, events, engine, feed, workers },
+    config: { ...defaultConfig, ...config },
+    logger: silent,
+    now: () => clock.now,
+  });
+  t.teardown(() => {
+    workers.close();
+    database.close();
+  });
+  // What only the composition root shortens.
+  Object.assign(use.settings, { earlyExitMs: 0 });
+  return { use, engine, clock, feed, database, events, metrics };
+}
+
+/** A sandbox that runs. */
+export async function running({ use }: Fixture, overrides: Partial<SandboxPolicy> = {}): Promise<Sandbox> {
+  const creation = await createSandbox(use, newSandboxId(), { ...policy, ...overrides }, { keepFailed: false });
+  const sandbox = await creation.running;
+  // The lock is let go of right after the answer.
+  await setImmediate();
+  return sandbox;
+}
+
+/** Resolves when the sandbox has this status. */
+export async function reached({ use }: Fixture, id: SandboxId, status: SandboxStatus): Promise<Sandbox> {
+  for (;;) {
+    const sandbox = use.records.get(id);
+    if (sandbox?.status === status) return sandbox;
+    await once(use.records, "change");
+  }
+}
