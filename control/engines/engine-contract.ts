@@ -6,6 +6,6 @@ import { type EngineUnderTest, setUp } from "./engine-under-test.ts";
 /** Every promise of SandboxEngine, as tests that pass for any implementation of it. */
 export function engineContract(t: Test, subject: EngineUnderTest): void {
   const setup = (t: Test) => setUp(t, subject);
-  lifecycleContract(t, setup);
+  lifecycleContract(t, setup, subject);
   outputContract(t, setup, subject);
 }

@@ -17,6 +17,10 @@ export type EngineUnderTest = {
   readonly home: (dataDir: string, id: SandboxId) => string;
   /** The HOST that a sandbox is told. */
   readonly host: string;
+  /** How a command that is not there is told: when it is started, or by an init process that finds out. */
+  readonly absentCommand: "start_failed" | "exit 127";
+  /** Within how long an end must be told, on a busy machine. */
+  readonly noticeMs: number;
 };
 
 /** What each test of the contract gets. */
@@ -83,7 +87,7 @@ export const anySpec: Omit<SandboxSpec, "id"> = {
 export async function until<T>(
   what: string,
   look: () => T | Promise<T>,
-  withinMs = 10_000,
+  withinMs = 30_000,
 ): Promise<NonNullable<Exclude<T, false>>> {
   const deadline = Date.now() + withinMs;
   for (;;) {
@@ -97,7 +101,16 @@ export async function until<T>(
 /** The answer of a sandbox's server, as soon as it accepts. */
 export async function get(endpoint: EngineEndpoint | undefined, path = "/") {
   const url = `http://${endpoint!.address}:${endpoint!.upstreamPort}${path}`;
-  const response = await until(`an answer from ${url}`, () => fetch(url).catch(() => undefined));
+  let refusal: unknown;
+  // Addresses are recycled, so a connection to the sandbox before must not be used again.
+  const ask = () =>
+    fetch(url, { headers: { connection: "close" }, signal: AbortSignal.timeout(1_000) }).catch((error) => {
+      refusal = error.cause ?? error;
+      return undefined;
+    });
+  const response = await until(`an answer from ${url}`, ask).catch((late) => {
+    throw new Error(`${late.message} (${refusal})`);
+  });
   return (await response.json()) as { pid: number; cwd: string; env: Record<string, string> };
 }
 

@@ -22,6 +22,8 @@ engineContract(t, {
   node: process.execPath,
   home: (dataDir, id) => join(dataDir, "workspaces", id),
   host: "127.0.0.1",
+  absentCommand: "start_failed",
+  noticeMs: 1_000,
 });
 
 async function open(t: Test) {
