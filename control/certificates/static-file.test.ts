@@ -5,10 +5,25 @@ import { EnvironmentReader } from "#contract/environment.ts";
 import { readStaticSettings, renderStatic } from "./static-file.ts";
 
 const template = await readFile(new URL("../../traefik/traefik.yml", import.meta.url), "utf8");
-const none = { trustedProxies: [], proxyProtocol: false, http3: false, httpsPort: 443 };
+const none = {
+  httpPort: 80,
+  httpsPort: 443,
+  internal: { host: "127.0.0.1", port: 8082 },
+  trustedProxies: [],
+  proxyProtocol: false,
+  http3: false,
+};
 
 t.test("renderStatic() leaves the file as it is when nothing is asked for", async (t) => {
   t.equal(renderStatic(template, none), template);
+});
+
+t.test("renderStatic() listens where it is told to", async (t) => {
+  const internal = { host: "::1", port: 9000 };
+  const { entryPoints } = parse(renderStatic(template, { ...none, httpPort: 8000, httpsPort: 8443, internal }));
+  t.equal(entryPoints.web.address, ":8000");
+  t.equal(entryPoints.websecure.address, ":8443");
+  t.equal(entryPoints.internal.address, "[::1]:9000");
 });
 
 t.test("renderStatic() trusts the proxies on both public entry points", async (t) => {
@@ -32,12 +47,8 @@ t.test("renderStatic() advertises HTTP/3 at the port that browsers dial", async 
 });
 
 t.test("renderStatic() keeps one address and the directory on lines of their own", async (t) => {
-  const text = renderStatic(template, {
-    trustedProxies: ["10.0.0.1"],
-    proxyProtocol: true,
-    http3: true,
-    httpsPort: 443,
-  });
+  const settings = { ...none, trustedProxies: ["10.0.0.1"], proxyProtocol: true, http3: true };
+  const text = renderStatic(template, settings);
   t.equal(text.match(/^ +address: "[^"]*"$/gm)?.length, 3);
   t.equal(text.match(/^ +directory: \S+$/gm)?.length, 1);
 });
@@ -49,7 +60,7 @@ t.test("readStaticSettings() has nothing on by default", async (t) => {
 t.test("readStaticSettings() names every bad variable", async (t) => {
   const variables = { TRUSTED_PROXIES: "all", PREVIEW_HTTP3: "on", HTTPS_PORT: "0" };
   t.throws(() => readStaticSettings(new EnvironmentReader(variables)), {
-    message: /^Cannot parse TRUSTED_PROXIES.*\nCannot parse PREVIEW_HTTP3.*\nCannot parse HTTPS_PORT.*$/,
+    message: /^Cannot parse HTTPS_PORT.*\nCannot parse TRUSTED_PROXIES.*\nCannot parse PREVIEW_HTTP3.*$/,
   });
 });
 

@@ -20,7 +20,7 @@ export type Answer = { readonly status: number; readonly headers: IncomingHttpHe
 /** One request on a connection of its own to 127.0.0.1, for the host's name. */
 export async function ask({ port, host, path = "/", method = "GET", headers = {}, ca }: Asked): Promise<Answer> {
   const options = { host: "127.0.0.1", port, path, method, headers: { host, ...headers }, agent: false };
-  const request = ca === undefined ? plain(options) : secure({ ...options, servername: host, ca });
+  const request = ca === undefined ? plain(options) : secure({ ...options, servername: host.replace(/:.*/, ""), ca });
   request.end();
   const [response] = (await once(request, "response")) as [IncomingMessage];
   return { status: response.statusCode!, headers: response.headers, body: await text(response) };

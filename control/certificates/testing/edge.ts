@@ -17,7 +17,7 @@ export type EdgeStack = {
 };
 export type EdgeStackOptions = {
   readonly edge?: Partial<EdgeOptions>;
-  readonly settings?: StaticSettings;
+  readonly settings?: Partial<StaticSettings>;
   /** Called before the edge is opened. */
   readonly prepare?: (config: EdgeConfig) => Promise<void>;
 };

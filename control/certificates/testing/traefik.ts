@@ -12,20 +12,18 @@ export type Traefik = { readonly web: number; readonly websecure: number; readon
 
 const template = new URL("../../../traefik/traefik.yml", import.meta.url);
 
-/** Starts Traefik with the project's static file, in `root`: only its addresses and its directory are others. */
+/** Starts Traefik with the project's static file, in `root`: on loopback, at free ports, with another directory. */
 export async function startTraefik(
   t: Test,
   root: string,
   dynamicDir: string,
-  settings?: StaticSettings,
+  settings: Partial<StaticSettings> = {},
 ): Promise<Traefik> {
   const [web, websecure, internal] = await freePorts();
-  let text = await readFile(template, "utf8");
-  if (settings !== undefined) text = renderStatic(text, settings);
-  text = text
-    .replace('":80"', `"127.0.0.1:${web}"`)
-    .replace('":443"', `"127.0.0.1:${websecure}"`)
-    .replace('"127.0.0.1:8082"', `"127.0.0.1:${internal}"`)
+  const defaults = { trustedProxies: [], proxyProtocol: false, http3: false };
+  const places = { httpPort: web, httpsPort: websecure, internal: { host: "127.0.0.1", port: internal } };
+  const text = renderStatic(await readFile(template, "utf8"), { ...defaults, ...settings, ...places })
+    .replace(/address: ":/g, 'address: "127.0.0.1:')
     .replace("/etc/traefik/dynamic", dynamicDir);
   const file = join(root, "traefik.yml");
   await writeFile(file, text);
