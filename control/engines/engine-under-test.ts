@@ -45,6 +45,15 @@ export const serverProgram = `
   server.listen(Number(process.env.PORT), process.env.HOST, () => console.log("listening"));
 `;
 
+/** Writes what it counts into its workspace. */
+export const counterProgram = `
+  const fs = require("node:fs");
+  const runs = Number(fs.existsSync("runs") ? fs.readFileSync("runs", "utf8") : 0) + 1;
+  fs.writeFileSync("runs", String(runs));
+  console.log("run " + runs);
+  setInterval(() => {}, 1000);
+`;
+
 /** A fresh engine and data directory for one test; everything is removed when it ends. */
 export async function setUp(t: Test, { makeEngine, node }: EngineUnderTest): Promise<ContractTest> {
   const dataDir = await mkdtemp(join(tmpdir(), "engine-"));
@@ -82,6 +91,11 @@ export const anySpec: Omit<SandboxSpec, "id"> = {
   cpu: null,
   diskBytes: null,
 };
+
+/** The first end that a watch told. */
+export function firstEnd(events: readonly EngineEvent[], withinMs?: number): Promise<EngineEvent> {
+  return until("the end", () => events.find(({ type }) => type === "ended"), withinMs);
+}
 
 /** Looks until there is something, and fails loudly when it does not come in time. */
 export async function until<T>(

@@ -1,8 +1,6 @@
 import type Docker from "dockerode";
 import type { ImageInspectInfo } from "dockerode";
-import type { SandboxId } from "#contract/sandbox-id.ts";
 import { EngineError } from "../sandbox-engine.ts";
-import { containerName } from "./container-options.ts";
 import { statusOf } from "./docker-client.ts";
 
 const alreadySo = 304;
@@ -47,12 +45,18 @@ export async function stop(container: Docker.Container, graceSeconds: number): P
   }
 }
 
-/** Ends and removes a sandbox's container with the volumes that are its own; absent is fine. */
-export async function removeContainer(docker: Docker, id: SandboxId): Promise<void> {
+/** Ends and removes a container with the volumes that are its own; absent is fine. */
+export async function removeContainer(docker: Docker, nameOrId: string): Promise<void> {
+  const container = docker.getContainer(nameOrId);
   try {
-    await docker.getContainer(containerName(id)).remove({ force: true, v: true });
+    await container.remove({ force: true, v: true });
   } catch (error) {
-    if (!isGone(error)) throw error;
+    if (isGone(error)) return;
+    if (statusOf(error) !== conflict) throw error;
+    // Somebody else is removing it.
+    await container.wait({ condition: "removed" }).catch((absent) => {
+      if (!isGone(absent)) throw absent;
+    });
   }
 }
 

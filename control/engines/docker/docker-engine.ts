@@ -68,6 +68,7 @@ class DockerEngine implements SandboxEngine {
   /** Where the kernel has killed something for memory in the present run. */
   readonly #outOfMemory = new Set<SandboxId>();
   readonly #closing = new AbortController();
+  #probing: Promise<unknown> = Promise.resolve();
 
   constructor(options: DockerEngineOptions) {
     const dataDir = resolve(options.dataDir);
@@ -83,7 +84,7 @@ class DockerEngine implements SandboxEngine {
   async open(): Promise<void> {
     await this.#events.open();
     // What every container needs to know is found out before the first one is asked for.
-    this.#facts.openFiles().catch(() => {});
+    this.#probing = this.#facts.openFiles().catch(() => {});
     await this.#client.use(removeAbandonedHelpers).catch((error) => {
       this.#options.logger.warn({ err: error }, "cannot look for abandoned helper containers");
     });
@@ -111,7 +112,7 @@ class DockerEngine implements SandboxEngine {
       const image = await inspectImage(docker, options.Image ?? "");
       if (!hasWorkspace) await this.#workspaces.seed(spec.id, image.Id);
       if (isSame) return;
-      if (existing !== undefined) await removeContainer(docker, spec.id);
+      if (existing !== undefined) await removeContainer(docker, containerName(spec.id));
       await ensureNetwork(docker, this.#options.network, this.#options.labels);
       await docker.createContainer(withoutVolumes(options, Object.keys(image.Config.Volumes ?? {})));
     });
@@ -132,7 +133,7 @@ class DockerEngine implements SandboxEngine {
   }
 
   async remove(id: SandboxId, { workspace }: { workspace: boolean }): Promise<void> {
-    await this.#client.use((docker) => removeContainer(docker, id));
+    await this.#client.use((docker) => removeContainer(docker, containerName(id)));
     if (workspace) await this.#workspaces.remove(id);
   }
 
@@ -179,7 +180,7 @@ class DockerEngine implements SandboxEngine {
   async close(): Promise<void> {
     this.#closing.abort();
     this.#watchers.clear();
-    await this.#events.close();
+    await Promise.all([this.#events.close(), this.#probing]);
     this.#client.close();
   }
 

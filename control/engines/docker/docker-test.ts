@@ -3,6 +3,7 @@ import Docker from "dockerode";
 import pino from "pino";
 import type { Test } from "tap";
 import { dockerSocket } from "../../../e2e/parts/parts.ts";
+import { removeContainer } from "./container-calls.ts";
 import type { DockerEngineOptions } from "./docker-engine.ts";
 import { buildSandboxImage } from "./test-image.ts";
 
@@ -18,7 +19,7 @@ export async function dockerTest(t: Test): Promise<Omit<DockerEngineOptions, "da
   t.teardown(async () => {
     const filters = { label: [`sandboxed.test=${run}`] };
     const containers = await docker.listContainers({ all: true, filters });
-    await Promise.all(containers.map(({ Id }) => docker.getContainer(Id).remove({ force: true, v: true })));
+    await Promise.all(containers.map(({ Id }) => removeContainer(docker, Id)));
     const networks = await docker.listNetworks({ filters });
     await Promise.all(networks.map(({ Id }) => docker.getNetwork(Id).remove()));
   });

@@ -1,7 +1,7 @@
 import type Docker from "dockerode";
 import type { ContainerCreateOptions } from "dockerode";
+import { removeContainer } from "./container-calls.ts";
 import { labels } from "./container-options.ts";
-import { statusOf } from "./docker-client.ts";
 
 const abandonedSeconds = 600;
 
@@ -18,7 +18,7 @@ export async function withHelper<T>(
   try {
     return await use(container);
   } finally {
-    await container.remove({ force: true, v: true }).catch(ignoreAbsent);
+    await removeContainer(docker, container.id);
   }
 }
 
@@ -27,11 +27,5 @@ export async function removeAbandonedHelpers(docker: Docker): Promise<void> {
   const filters = { label: [`${labels.helper}=true`] };
   const helpers = await docker.listContainers({ all: true, filters });
   const old = helpers.filter(({ Created }) => Created < Date.now() / 1000 - abandonedSeconds);
-  await Promise.all(old.map(({ Id }) => docker.getContainer(Id).remove({ force: true, v: true }).catch(ignoreAbsent)));
-}
-
-function ignoreAbsent(error: unknown): void {
-  const status = statusOf(error);
-  // 409: somebody else is removing it.
-  if (status !== 404 && status !== 409) throw error;
+  await Promise.all(old.map(({ Id }) => removeContainer(docker, Id)));
 }

@@ -28,7 +28,7 @@ export class SandboxLog {
   /** Opens the files and reads what comes, until `pause()`. Returns the descriptors for a process to write to. */
   follow(): readonly [stdout: number, stderr: number] {
     const { stdout, stderr } = this.#open();
-    this.#watcher ??= watch(this.#directory, { persistent: false }, () => {
+    this.#watcher ??= watch(this.#directory, () => {
       this.#gathering ??= setTimeout(() => this.#gather(), gatherMs);
     });
     return [stdout.descriptor, stderr.descriptor];

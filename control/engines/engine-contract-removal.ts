@@ -1,0 +1,95 @@
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+import type { Test } from "tap";
+import {
+  type ContractSetup,
+  counterProgram,
+  firstEnd,
+  get,
+  newId,
+  serverProgram,
+  texts,
+  until,
+} from "./engine-under-test.ts";
+import type { EngineState } from "./sandbox-engine.ts";
+
+/** How sandboxes go away, stand beside each other and pause. */
+export function removalContract(t: Test, setup: ContractSetup): void {
+  removeContract(t, setup);
+  neighbourContract(t, setup);
+  pauseContract(t, setup);
+}
+
+function removeContract(t: Test, setup: ContractSetup): void {
+  t.test("remove() keeps the workspace, or deletes it when told", async (t) => {
+    const { engine, dataDir, spec, start } = await setup(t);
+    const keeper = spec(counterProgram);
+    const logged = (line: string) => async () => (await texts(engine.logs(keeper.id, {}))).includes(line);
+    await start(keeper);
+    await until("the first run", logged("run 1"));
+    await engine.remove(keeper.id, { workspace: false });
+    t.match(await engine.inspect(keeper.id), { state: "missing", exit: null, endpoints: [] });
+    t.same(await engine.list(), []);
+
+    await start(keeper);
+    await until("the second run", logged("run 2"));
+    t.same(await texts(engine.logs(keeper.id, {})), ["run 2"], "the log went with the sandbox");
+    await engine.remove(keeper.id, { workspace: true });
+    await t.rejects(access(join(dataDir, "workspaces", keeper.id)), { code: "ENOENT" });
+    await engine.remove(keeper.id, { workspace: true });
+  });
+
+  t.test("an id that the engine does not hold is missing everywhere", async (t) => {
+    const { engine } = await setup(t);
+    const id = newId();
+    await engine.ping();
+    t.match(await engine.inspect(id), { id, state: "missing" });
+    t.match(await engine.setDesired(id, "stopped"), { id, state: "missing" });
+    t.same(await engine.listeners(id), { reachable: [], loopbackOnly: [] });
+    t.same(await texts(engine.logs(id, { follow: true })), []);
+    await engine.remove(id, { workspace: false });
+    await t.rejects(engine.setDesired(id, "running"), { name: "EngineError", code: "start_failed" });
+  });
+}
+
+function neighbourContract(t: Test, setup: ContractSetup): void {
+  t.test("two sandboxes do not disturb each other", async (t) => {
+    const { engine, spec, start, events } = await setup(t);
+    const [one, two] = [spec(serverProgram), spec(serverProgram)];
+    await Promise.all([start(one), start(two)]);
+    const before = await engine.inspect(two.id);
+    t.not((await get((await engine.inspect(one.id)).endpoints[0])).cwd, undefined);
+    const { pid } = await get(before.endpoints[0]);
+    t.same(ids(await engine.list()), [one.id, two.id].sort());
+
+    await engine.setDesired(one.id, "stopped", { graceSeconds: 5 });
+    t.same(await engine.inspect(two.id), before);
+    t.equal((await get(before.endpoints[0])).pid, pid);
+    await engine.remove(one.id, { workspace: true });
+    t.same(ids(await engine.list()), [two.id]);
+    t.equal((await get(before.endpoints[0])).pid, pid);
+    t.notOk(events.some((event) => event.type === "ended" && event.id === two.id));
+  });
+}
+
+function pauseContract(t: Test, setup: ContractSetup): void {
+  t.test("setDesired() pauses and goes on where it was", async (t) => {
+    const { engine, spec, start, events } = await setup(t);
+    if (!(await engine.capabilities()).pause) return;
+    const server = spec(serverProgram);
+    await start(server);
+    const running = await engine.inspect(server.id);
+    const { pid } = await get(running.endpoints[0]);
+    t.same(await engine.setDesired(server.id, "paused"), { ...running, state: "paused" });
+    const { address, upstreamPort } = running.endpoints[0]!;
+    const held = fetch(`http://${address}:${upstreamPort}/`).then((response) => response.json());
+    t.equal(await Promise.race([held, engine.ping().then(() => "no answer while paused")]), "no answer while paused");
+    t.same(await engine.setDesired(server.id, "running"), running);
+    t.match(await held, { pid });
+    await engine.setDesired(server.id, "paused");
+    t.match(await engine.setDesired(server.id, "stopped", { graceSeconds: 5 }), { state: "exited" });
+    await firstEnd(events);
+  });
+}
+
+const ids = (states: readonly EngineState[]) => states.map(({ id }) => id).sort();
