@@ -1,0 +1,108 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Test } from "tap";
+import { startTraefik } from "../control/certificates/testing/traefik.ts";
+
+const root = join(import.meta.dirname, "..");
+
+/** A running stack as its users see it. */
+export type Stack = {
+  readonly directory: string;
+  readonly domain: string;
+  /** Of the API on loopback, `host:port`. */
+  readonly api: string;
+  readonly httpsPort: number;
+  readonly caFile: string;
+};
+
+/** One of our processes: its log, and its end. */
+export class Program {
+  readonly child: ChildProcess;
+  readonly lines: string[] = [];
+  readonly #listening = new Map<string, PromiseWithResolvers<string>>();
+
+  constructor(t: Test, name: "control" | "gateway", env: NodeJS.ProcessEnv) {
+    this.child = spawn(process.execPath, [join(root, name, "main.ts")], {
+      env: { PATH: process.env.PATH, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    for (const stream of [this.child.stdout!, this.child.stderr!]) {
+      createInterface({ input: stream }).on("line", (line) => this.#take(line));
+    }
+    this.child.once("exit", (code) => {
+      for (const { reject } of this.#listening.values())
+        reject(new Error(`${name} ended (${code}):\n${this.lines.join("\n")}`));
+    });
+    t.teardown(() => this.stop());
+  }
+
+  /** The address of a listener, when it listens. */
+  listening(listener: string): Promise<string> {
+    return this.#slot(listener).promise;
+  }
+
+  /** Ends it as an operator does; resolves with its exit code. */
+  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
+    if (this.child.exitCode === null && this.child.signalCode === null) {
+      this.child.kill(signal);
+      await once(this.child, "exit");
+    }
+    return this.child.exitCode;
+  }
+
+  #take(line: string): void {
+    this.lines.push(line);
+    if (!line.includes('"msg":"listening"')) return;
+    const { listener, address, path } = JSON.parse(line);
+    this.#slot(listener).resolve(address ?? path);
+  }
+
+  #slot(listener: string): PromiseWithResolvers<string> {
+    let slot = this.#listening.get(listener);
+    if (slot === undefined) {
+      slot = Promise.withResolvers<string>();
+      slot.promise.catch(() => {});
+      this.#listening.set(listener, slot);
+    }
+    return slot;
+  }
+}
+
+/** Traefik with TLS before a gateway and a control, each started by hand, all on loopback at free ports. */
+export async function startStack(
+  t: Test,
+  variables: NodeJS.ProcessEnv,
+): Promise<Stack & { control: Program; gateway: Program }> {
+  const directory = await mkdtemp(join(tmpdir(), "sandboxd-e2e-"));
+  t.teardown(() => rm(directory, { recursive: true, force: true }));
+  const domain = "sandboxes.test";
+  const data = join(directory, "data");
+  const dynamic = join(data, "traefik", "dynamic");
+  const shared = {
+    PREVIEW_DOMAIN: domain,
+    SANDBOXD_DATA_DIR: data,
+    SANDBOXD_ENV_FILE: join(directory, "none"),
+    ...variables,
+  };
+  const gateway = new Program(t, "gateway", { ...shared, GATEWAY_BIND: "127.0.0.1:0", GATEWAY_WORKERS: "2" });
+  const upstream = await gateway.listening("preview");
+  // Traefik watches only what is there when it starts.
+  await mkdir(dynamic, { recursive: true });
+  const { websecure } = await startTraefik(t, directory, dynamic);
+  const control = new Program(t, "control", {
+    ...shared,
+    PREVIEW_TLS: "true",
+    PREVIEW_ENTRYPOINT: "websecure",
+    HTTPS_PORT: String(websecure),
+    SANDBOXD_API_BIND: "127.0.0.1:0",
+    SANDBOXD_GATEWAY_URL: `http://${upstream}`,
+    SANDBOXD_TRAEFIK_DYNAMIC_DIR: dynamic,
+  });
+  const api = await control.listening("api");
+  const caFile = join(data, "certificates", "ca.pem");
+  return { directory, domain, api, httpsPort: websecure, caFile, control, gateway };
+}
