@@ -1,10 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { copyFile, mkdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import pretty from "pino-pretty";
 import { ulid } from "ulid";
+import { highestSocketPathLength } from "#contract/control-socket.ts";
 
 /** Starts control and the gateway on the process engine with a demo sandbox, for whoever tries it out. */
 
@@ -35,6 +38,7 @@ async function start(): Promise<void> {
     GATEWAY_BIND: "127.0.0.1:8080",
     GATEWAY_WORKERS: "1",
     SANDBOXD_GATEWAY_DRAIN_SECONDS: "1",
+    SANDBOXD_CONTROL_SOCKET: socketPath(),
     ...set(process.env),
     SANDBOXD_DATA_DIR: dataDirectory,
   };
@@ -45,6 +49,14 @@ async function start(): Promise<void> {
   console.log(
     `\nA demo sandbox is at\n\n${url}\n\nThe API listens on\n\n${control.address}\n\nCtrl-C ends everything.\n`,
   );
+}
+
+/** Where control and the gateway meet: in the data directory, unless that lies too deep for a socket's path. */
+function socketPath(): string {
+  const path = join(dataDirectory, "run", "control.sock");
+  if (Buffer.byteLength(path) <= highestSocketPathLength) return path;
+  const name = createHash("sha256").update(dataDirectory).digest("hex").slice(0, 16);
+  return join(tmpdir(), `sandboxd-${name}`, "control.sock");
 }
 
 /** An empty variable is an unset one. */
