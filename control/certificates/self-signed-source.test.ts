@@ -2,6 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import t, { type Test } from "tap";
+import { createAuthority, issueLeaf } from "./certificate-authority.ts";
 import { SelfSignedSource } from "./self-signed-source.ts";
 import { testLog } from "./testing/log.ts";
 import { daysFromNow, operatorPair } from "./testing/pairs.ts";
@@ -56,7 +57,9 @@ t.test("obtain() makes a new leaf for another domain, of the same authority", as
 });
 
 t.test("obtain() makes a new leaf when the one in use is of another authority", async (t) => {
-  const foreign = validateCertificate(await operatorPair("example.com"), "example.com", new Date());
+  const authority = await createAuthority(new Date());
+  const names = ["*.preview.example.com", "preview.example.com"];
+  const foreign = validateCertificate(await issueLeaf(authority, names, new Date()), "example.com", new Date());
   const { obtain } = open(newDirectory(t));
   t.not((await obtain(foreign)).fingerprint, foreign.fingerprint);
 });
