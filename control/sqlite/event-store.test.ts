@@ -1,0 +1,22 @@
+import t from "tap";
+import { newSandboxId } from "../sandboxes/create-sandbox.ts";
+import { Database } from "./database.ts";
+import { EventStore } from "./event-store.ts";
+
+t.test("EventStore keeps what happened, tells the newest first and forgets the old", async (t) => {
+  const database = new Database(":memory:", () => {});
+  t.teardown(() => database.close());
+  const events = new EventStore(database);
+  const id = newSandboxId();
+  events.append(id, { kind: "create", cause: "operator", to: "creating" }, 1);
+  const wake = { kind: "wake", cause: "request", class: "api", outcome: "ready", durationMs: 7, detail: "d" } as const;
+  events.append(id, { ...wake, from: "stopped", to: "running" }, 2);
+  events.append(newSandboxId(), { kind: "stop", cause: "idle" }, 3);
+  t.same(events.recent(id, 10), [
+    { time: 2, ...wake, from: "stopped", to: "running" },
+    { time: 1, kind: "create", cause: "operator", to: "creating" },
+  ]);
+  t.equal(events.recent(id, 1).length, 1);
+  t.equal(events.prune(2), 1);
+  t.equal(events.recent(id, 10).length, 1);
+});
