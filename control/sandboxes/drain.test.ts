@@ -86,6 +86,15 @@ t.test("Drain that was asked for forgets a worker whose lease ended", async (t) 
   t.equal(await drain.verdict, "clear");
 });
 
+t.test("Drain at the end of control waits only for workers that can hear of it", async (t) => {
+  const { workers, leave } = workersOf(t, ["a", "b"]);
+  leave[0]!();
+  const drain = new Drain(id, 5, { ...asked, shutdown: true }, workers);
+  t.equal(await Promise.race([drain.verdict, "waiting"]), "waiting");
+  leave[1]!();
+  t.equal(await drain.verdict, "clear");
+});
+
 t.test("acknowledge() ignores an earlier drain's report and takes that of a later change", async (t) => {
   const drain = new Drain(id, 5, idle, workersOf(t, ["a"]).workers);
   drain.acknowledge({ ...nothingOpen, worker: "a", generation: 4 });

@@ -8,7 +8,12 @@ import type { GatewayWorkers } from "./gateway-workers.ts";
  */
 export type DrainKind =
   | { readonly kind: "idle"; readonly isActive: (lastActiveAt: number) => boolean }
-  | { readonly kind: "asked"; readonly milliseconds: number };
+  | {
+      readonly kind: "asked";
+      readonly milliseconds: number;
+      /** Waits only for workers that can hear of it: everything ends together. */
+      readonly shutdown?: boolean;
+    };
 
 /** `clear`: nothing is open. `time-up`: something is, and its time is over. `cancelled`: the sandbox stays awake. */
 export type DrainVerdict = "clear" | "time-up" | "cancelled";
@@ -36,10 +41,11 @@ export class Drain {
     this.#generation = generation;
     this.#purpose = purpose;
     this.#workers = workers;
-    this.#unanswered = new Set(workers.live);
+    const isShutdown = purpose.kind === "asked" && purpose.shutdown === true;
+    this.#unanswered = new Set(isShutdown ? workers.connected : workers.live);
     this.verdict = this.#settled.promise.finally(() => this.#end());
     this.#timer = setTimeout(() => this.#timeUp(), purpose.kind === "idle" ? workers.leaseMs : purpose.milliseconds);
-    workers.on("gone", this.#onGone);
+    workers.on(isShutdown ? "silent" : "gone", this.#onGone);
     this.#evaluate();
   }
 
@@ -89,7 +95,7 @@ export class Drain {
 
   #end(): void {
     clearTimeout(this.#timer);
-    this.#workers.off("gone", this.#onGone);
+    this.#workers.off("gone", this.#onGone).off("silent", this.#onGone);
   }
 }
 

@@ -7,9 +7,10 @@ type Worker = { streams: Set<() => void>; heardAt: number; timer: NodeJS.Timeout
 
 /**
  * Which gateway workers there are. A worker lives while its routes stream is open and until its lease after the last
- * sign of it ends: until then it may have connections that nobody else knows of. Emits `gone` with its id after that.
+ * sign of it ends: until then it may have connections that nobody else knows of. Emits `silent`
+ * with its id when its stream ends, and `gone` after its lease.
  */
-export class GatewayWorkers extends EventEmitter<{ gone: [string] }> {
+export class GatewayWorkers extends EventEmitter<{ silent: [string]; gone: [string] }> {
   readonly #workers = new Map<string, Worker>();
   readonly #leaseMs: number;
   /** Before this time nothing is known of workers that an earlier control knew. */
@@ -30,6 +31,11 @@ export class GatewayWorkers extends EventEmitter<{ gone: [string] }> {
     return [...this.#workers.keys()];
   }
 
+  /** Those that hear of changes now. */
+  get connected(): readonly string[] {
+    return this.live.filter((id) => this.#workers.get(id)!.streams.size > 0);
+  }
+
   isLive(id: string): boolean {
     return this.#workers.has(id);
   }
@@ -48,6 +54,7 @@ export class GatewayWorkers extends EventEmitter<{ gone: [string] }> {
       if (!worker.streams.delete(cut) || worker.streams.size > 0) return;
       worker.heardAt = Date.now();
       this.#watchLease(id, worker);
+      this.emit("silent", id);
     };
   }
 

@@ -7,7 +7,7 @@ const drainMs = 5_000;
 export async function stopAll(use: Collaborators): Promise<void> {
   const { store, logger } = use;
   const awake = [...store.withStatus("running"), ...store.withStatus("paused"), ...store.withStatus("draining")];
-  const drain = { kind: "asked", milliseconds: drainMs } as const;
+  const drain = { kind: "asked", milliseconds: drainMs, shutdown: true } as const;
   const stops = awake.map(async ({ id }) => {
     try {
       await stopSandbox(use, id, { cause: "shutdown", mode: "stop", drain });
