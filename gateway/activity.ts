@@ -12,7 +12,10 @@ type Entry = {
   /** Something happened since the last report. */
   changed: boolean;
   readonly open: Set<ExchangeActivity>;
+  openSockets: number;
 };
+
+const nothingOpen = { requests: 0, sockets: 0 };
 
 export type OpenCounts = Pick<FenceReport, "openRequests" | "openSockets" | "keepsAwake" | "lastActiveAt">;
 
@@ -47,6 +50,7 @@ export class ActivityLedger {
       forwarded: false,
     };
     entry.open.add(activity);
+    if (activity.socket) entry.openSockets++;
     entry.requests++;
     entry.changed = true;
     if (keepsAwake) {
@@ -60,9 +64,17 @@ export class ActivityLedger {
   close(id: SandboxId, activity: ExchangeActivity): void {
     const entry = this.#entries.get(id);
     if (entry === undefined || !entry.open.delete(activity)) return;
+    if (activity.socket) entry.openSockets--;
     collect(entry, activity);
     if (activity.extends && !activity.socket) entry.lastActiveAt = this.#now();
     entry.changed = true;
+  }
+
+  /** Everything open of a sandbox, held requests included. */
+  openOf(id: SandboxId): { readonly requests: number; readonly sockets: number } {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return nothingOpen;
+    return { requests: entry.open.size - entry.openSockets, sockets: entry.openSockets };
   }
 
   /** What is open towards the app right now: what a fence has to wait for. */
@@ -121,7 +133,7 @@ export class ActivityLedger {
     let entry = this.#entries.get(id);
     if (entry === undefined) {
       const none = { lastActiveAt: 0, lastNavigationAt: 0, lastClass: undefined };
-      entry = { ...none, requests: 0, bytesIn: 0, bytesOut: 0, changed: false, open: new Set() };
+      entry = { ...none, requests: 0, bytesIn: 0, bytesOut: 0, changed: false, open: new Set(), openSockets: 0 };
       this.#entries.set(id, entry);
     }
     return entry;

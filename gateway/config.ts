@@ -16,6 +16,9 @@ export type GatewayConfig = {
   readonly holdSeconds: number;
   readonly holdPerSandbox: number;
   readonly holdTotal: number;
+  readonly requestsPerSandbox: number;
+  readonly socketsPerSandbox: number;
+  readonly requestsPerSecond: number;
   readonly activityFlushMs: number;
   readonly streamIdleSeconds: number;
   readonly connectTimeoutMs: number;
@@ -39,6 +42,9 @@ export const gatewayVariables = [
   "SANDBOXD_HOLD_SECONDS",
   "SANDBOXD_HOLD_MAX_PER_SANDBOX",
   "SANDBOXD_HOLD_MAX_TOTAL",
+  "SANDBOXD_LIMIT_REQUESTS",
+  "SANDBOXD_LIMIT_SOCKETS",
+  "SANDBOXD_LIMIT_REQUESTS_PER_SECOND",
   "SANDBOXD_ACTIVITY_FLUSH_MS",
   "SANDBOXD_STREAM_IDLE_SECONDS",
   "SANDBOXD_UPSTREAM_CONNECT_MS",
@@ -69,6 +75,9 @@ export function readConfig(variables: Variables = process.env): GatewayConfig {
     holdSeconds: read.integer("SANDBOXD_HOLD_SECONDS", 60, { most: 3600 }),
     holdPerSandbox: read.integer("SANDBOXD_HOLD_MAX_PER_SANDBOX", 2000, { least: 1 }),
     holdTotal: read.integer("SANDBOXD_HOLD_MAX_TOTAL", 10_000, { least: 1 }),
+    requestsPerSandbox: read.integer("SANDBOXD_LIMIT_REQUESTS", 4096, { least: 1 }),
+    socketsPerSandbox: read.integer("SANDBOXD_LIMIT_SOCKETS", 16_384, { least: 1 }),
+    requestsPerSecond: read.integer("SANDBOXD_LIMIT_REQUESTS_PER_SECOND", 0),
     activityFlushMs: read.integer("SANDBOXD_ACTIVITY_FLUSH_MS", 1000, { least: 10, most: 5_000 }),
     streamIdleSeconds: read.integer("SANDBOXD_STREAM_IDLE_SECONDS", 300, { least: 1 }),
     connectTimeoutMs: read.integer("SANDBOXD_UPSTREAM_CONNECT_MS", 3000, { least: 1, most: 60_000 }),

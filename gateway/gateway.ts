@@ -16,8 +16,10 @@ import { apiHost } from "./middlewares/api-host.ts";
 import { classify } from "./middlewares/classify.ts";
 import { count } from "./middlewares/count.ts";
 import { edgeFiles } from "./middlewares/edge-files.ts";
+import { expectContinue } from "./middlewares/expect.ts";
 import { forward } from "./middlewares/forward.ts";
 import { identify } from "./middlewares/identify.ts";
+import { limit } from "./middlewares/limit.ts";
 import { state } from "./middlewares/state.ts";
 import { tunnel } from "./middlewares/tunnel.ts";
 import { wake } from "./middlewares/wake.ts";
@@ -62,11 +64,17 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
       classify(),
       edgeFiles(),
       access({ refuser }),
+      limit({ ...config, ledger, refuser }),
       state({ table, wakes, control, logger, refuser }),
       count({ ledger, onClose: ({ target }) => fences.acknowledge(target!.id) }),
       wake({ ...config, table, wakes, refuser, pages, mayWake }),
     ],
-    forward({ pools, refuser, tunnel: tunnel({ ...config, refuser, isLeaving, open: tunnels }) }),
+    forward({
+      pools,
+      refuser,
+      tunnel: tunnel({ ...config, refuser, isLeaving, open: tunnels }),
+      expectContinue: expectContinue({ ...config, refuser }),
+    }),
   );
   const server = edgeServer({ handler, refuser, readClient: clientReader(config.trustedProxies) });
   server.listen({ host: config.bind.host, port: config.bind.port });

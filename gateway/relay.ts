@@ -141,7 +141,7 @@ function flushHead(response: Exchange["response"]): void {
 }
 
 /** The answer is cut, visibly: after a clean end a body without a length would look whole. */
-function breakOff({ response }: Exchange): void {
+export function breakOff({ response }: Exchange): void {
   const { socket } = response;
   if (socket && "resetAndDestroy" in socket) socket.resetAndDestroy();
   response.destroy();

@@ -9,13 +9,16 @@ export type ForwardOptions = {
   readonly refuser: Refuser;
   /** Carries upgrades. */
   readonly tunnel: Handler;
+  /** Carries requests with a body that waits for `100 Continue`. */
+  readonly expectContinue: Handler;
 };
 
 /** The end of the chain: passes the exchange to the app and its answer back. */
-export function forward({ pools, refuser, tunnel }: ForwardOptions): Handler {
+export function forward({ pools, refuser, tunnel, expectContinue }: ForwardOptions): Handler {
   return (exchange) => {
     if (exchange.activity) exchange.activity.forwarded = true;
     if (exchange.upgrade !== undefined) return tunnel(exchange);
+    if (exchange.expectsContinue && exchange.head.body.kind !== "none") return expectContinue(exchange);
     const target = exchange.target!;
     const dispatcher = pools.for(target);
     if (dispatcher === undefined) return exchange.redial!();

@@ -1,9 +1,10 @@
-import { type ClientRequest, type IncomingMessage, request as openRequest } from "node:http";
-import { createConnection, type Socket } from "node:net";
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import { downstreamHeaders } from "../downstream-headers.ts";
 import type { Exchange, ExchangeActivity, Handler } from "../exchange.ts";
+import { type OwnConnection, openConnection, passAnswer, rawBuffers } from "../own-connection.ts";
 import type { Refuser } from "../refuse.ts";
 import { upstreamFailure } from "../upstream-failure.ts";
 import { upstreamHeaders } from "../upstream-headers.ts";
@@ -31,67 +32,49 @@ export function tunnel(options: TunnelOptions): Handler {
     if (endpoint === undefined) return exchange.redial!();
     const headers = upstreamHeaders(exchange, target);
     headers.push("Connection", "Upgrade", "Upgrade", exchange.request.headers.upgrade!);
-    const upstream = openRequest({
-      method: "GET",
-      path: exchange.head.target,
-      headers,
-      setDefaultHeaders: false,
-      createConnection: () =>
-        createConnection({
-          host: endpoint.address,
-          port: endpoint.upstreamPort,
-          allowHalfOpen: true,
-          noDelay: true,
-          timeout: options.connectTimeoutMs,
-        }),
-    });
+    const { headTimeoutSeconds, connectTimeoutMs } = options;
+    const path = exchange.head.target;
+    const upstream = openConnection(endpoint, { method: "GET", path, headers, headTimeoutSeconds, connectTimeoutMs });
     negotiate(exchange, upstream, options);
-    upstream.end();
+    upstream.request.end();
   };
 }
 
-function negotiate(exchange: Exchange, upstream: ClientRequest, options: TunnelOptions): void {
-  const { refuser, headTimeoutSeconds } = options;
+function negotiate(
+  exchange: Exchange,
+  { request: upstream, isConnected }: OwnConnection,
+  options: TunnelOptions,
+): void {
   const { response } = exchange;
-  let connected = false;
   const clientClosed = () => upstream.destroy();
   response.once("close", clientClosed);
-  upstream.maxHeadersCount = 0;
-  upstream.once("socket", (socket) =>
-    socket.once("connect", () => {
-      connected = true;
-      socket.setTimeout(headTimeoutSeconds * 1000);
-    }),
-  );
-  upstream.once("timeout", () => {
-    const code = connected ? "UND_ERR_HEADERS_TIMEOUT" : "UND_ERR_CONNECT_TIMEOUT";
-    upstream.destroy(Object.assign(new Error("the app did not answer the upgrade"), { code }));
-  });
-  upstream.on("error", (error: ConnectionError) => {
+  const fail = (error: ConnectionError) => {
     response.off("close", clientClosed);
-    if (response.destroyed) return;
-    const failure = upstreamFailure(error, connected, false);
+    upstream.destroy();
+    if (response.destroyed || response.headersSent) return;
+    const failure = upstreamFailure(error, isConnected(), false);
     if (failure.kind === "unreachable") return exchange.redial!();
-    const detail = failure.kind === "refused" ? failure : undefined;
-    refuser.refuse(exchange, detail?.code ?? "upstream_reset", detail && { detail: detail.detail });
-  });
+    const known = failure.kind === "refused" ? failure : undefined;
+    options.refuser.refuse(exchange, known?.code ?? "upstream_reset", known && { detail: known.detail });
+  };
+  upstream.on("error", fail);
   upstream.once("upgrade", (answer, socket, bytes) => {
     response.off("close", clientClosed);
     if (response.destroyed) return socket.destroy();
     join(exchange, answer, socket as Socket, bytes, options);
   });
-  upstream.once("response", (answer) => passRefusal(exchange, answer));
+  // Anything other than 101 is the app's answer, and the end of the connection.
+  upstream.once("response", (answer) => {
+    try {
+      passAnswer(exchange, answer, { noindex: false, hostname: hostname(exchange) });
+    } catch (error) {
+      fail(error as Error);
+    }
+  });
 }
 
-/** The app answered something other than 101: its answer, and then the connection ends. */
-function passRefusal({ response, head }: Exchange, answer: IncomingMessage): void {
-  const raw = answer.rawHeaders.map((text) => Buffer.from(text, "latin1"));
-  const policy = { noindex: false, hostname: head.host.split(":")[0]!.toLowerCase() };
-  const headers = downstreamHeaders(raw, answer.statusCode!, policy);
-  response.sendDate = false;
-  response.writeHead(answer.statusCode!, answer.statusMessage, [...headers, "Connection", "close"]);
-  answer.pipe(response);
-  answer.once("error", () => response.destroy());
+function hostname({ head }: Exchange): string {
+  return head.host.split(":")[0]!.toLowerCase();
 }
 
 function join(
@@ -104,7 +87,7 @@ function join(
   const { socket: client, bytes: early } = exchange.upgrade!;
   exchange.response.detachSocket(client as Socket);
   upstream.setTimeout(0);
-  client.write(upgradeHead(answer, exchange.head.host), "latin1");
+  client.write(upgradeHead(answer, hostname(exchange)), "latin1");
   if (bytes.length > 0) upstream.unshift(bytes);
   if (early.length > 0) client.unshift(early);
   const end = relay(client, upstream, () => isLeaving(exchange.target!.id), exchange.activity);
@@ -114,10 +97,8 @@ function join(
 }
 
 /** The app's 101 with its own headers; only the hop's own ones are written anew. */
-function upgradeHead(answer: IncomingMessage, host: string): string {
-  const raw = answer.rawHeaders.map((text) => Buffer.from(text, "latin1"));
-  const policy = { noindex: false, hostname: host.split(":")[0]!.toLowerCase() };
-  const headers = downstreamHeaders(raw, 200, policy);
+function upgradeHead(answer: IncomingMessage, hostname: string): string {
+  const headers = downstreamHeaders(rawBuffers(answer), 200, { noindex: false, hostname });
   headers.push("Connection", "Upgrade", "Upgrade", answer.headers.upgrade ?? "websocket");
   let head = `HTTP/1.1 101 ${answer.statusMessage || "Switching Protocols"}\r\n`;
   for (let index = 0; index < headers.length; index += 2) head += `${headers[index]}: ${headers[index + 1]}\r\n`;

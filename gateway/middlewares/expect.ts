@@ -1,0 +1,81 @@
+import type { DownstreamPolicy } from "../downstream-headers.ts";
+import { downstreamHeaders } from "../downstream-headers.ts";
+import type { Exchange, Handler } from "../exchange.ts";
+import { openConnection, passAnswer } from "../own-connection.ts";
+import type { Refuser } from "../refuse.ts";
+import { upstreamFailure } from "../upstream-failure.ts";
+import { upstreamHeaders } from "../upstream-headers.ts";
+import type { ConnectionError } from "../upstream-pools.ts";
+
+export type ExpectOptions = {
+  readonly refuser: Refuser;
+  readonly connectTimeoutMs: number;
+  readonly headTimeoutSeconds: number;
+};
+
+/**
+ * Carries requests whose client asked for `100 Continue` before it sends its body (RFC 9110 §10.1.1): the app decides,
+ * and what it decides reaches the client.
+ */
+export function expectContinue({ refuser, ...timeouts }: ExpectOptions): Handler {
+  return (exchange) => {
+    const target = exchange.target!;
+    const endpoint = target.route.endpoints.find(({ port }) => port === target.port);
+    if (endpoint === undefined) return exchange.redial!();
+    const { request, response, head } = exchange;
+    const headers = upstreamHeaders(exchange, target);
+    headers.push("Expect", "100-continue", "Connection", "close");
+    if (head.body.kind === "chunked") headers.push("Transfer-Encoding", "chunked");
+    const upstream = openConnection(endpoint, { method: request.method!, path: head.target, headers, ...timeouts });
+    const policy = {
+      noindex: target.route.wakePolicy.noindex ?? true,
+      hostname: head.host.split(":")[0]!.toLowerCase(),
+    };
+    const clientClosed = () => upstream.request.destroy();
+    response.once("close", clientClosed);
+    const fail = (error: ConnectionError) => {
+      response.off("close", clientClosed);
+      request.unpipe(upstream.request);
+      upstream.request.destroy();
+      if (response.destroyed || response.headersSent) return response.destroy();
+      const failure = upstreamFailure(error, upstream.isConnected(), false);
+      if (failure.kind === "unreachable") return exchange.redial!();
+      const known = failure.kind === "refused" ? failure : undefined;
+      refuser.refuse(exchange, known?.code ?? "upstream_reset", known && { detail: known.detail });
+    };
+    upstream.request.on("error", fail);
+    // A client that is tired of waiting sends its body without having been asked to: that goes to the app as well.
+    upstream.request.once("socket", (socket) => socket.once("connect", () => request.pipe(upstream.request)));
+    upstream.request.once("continue", () => response.writeContinue());
+    relayAnswers(exchange, upstream.request, policy, fail);
+  };
+}
+
+function relayAnswers(
+  exchange: Exchange,
+  upstream: ReturnType<typeof openConnection>["request"],
+  policy: DownstreamPolicy,
+  fail: (error: Error) => void,
+): void {
+  const guarded = (act: () => void) => {
+    try {
+      act();
+    } catch (error) {
+      fail(error as Error);
+    }
+  };
+  upstream.on("information", ({ statusCode, rawHeaders }) => {
+    // 100 has an event of its own.
+    if (statusCode === 100) return;
+    const raw = rawHeaders.map((text) => Buffer.from(text, "latin1"));
+    guarded(() => exchange.response.writeInformation(statusCode, downstreamHeaders(raw, statusCode, policy)));
+  });
+  upstream.once("response", (answer) => {
+    exchange.request.unpipe(upstream);
+    guarded(() => passAnswer(exchange, answer, policy));
+  });
+  upstream.once("upgrade", (_, socket) => {
+    socket.destroy();
+    fail(new Error("the app switched protocols without being asked"));
+  });
+}

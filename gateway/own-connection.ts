@@ -1,0 +1,65 @@
+import { type ClientRequest, type IncomingMessage, request as openRequest } from "node:http";
+import { createConnection } from "node:net";
+import type { Endpoint } from "#contract/gateway-api.ts";
+import { type DownstreamPolicy, downstreamHeaders } from "./downstream-headers.ts";
+import type { Exchange } from "./exchange.ts";
+import { closeLingering } from "./linger.ts";
+import { breakOff } from "./relay.ts";
+
+/**
+ * Requests that pooled connections cannot carry, an upgrade or one whose client waits for `100 Continue`, get a connection
+ * of their own and Node's client.
+ */
+export type OwnConnectionOptions = {
+  readonly method: string;
+  readonly path: string;
+  /** Name and value in turn, framing included. */
+  readonly headers: string[];
+  readonly connectTimeoutMs: number;
+  readonly headTimeoutSeconds: number;
+};
+
+export type OwnConnection = {
+  readonly request: ClientRequest;
+  /** Whether the app took the connection: bytes may have gone out. */
+  isConnected(): boolean;
+};
+
+/** Dials and sends the head. An app that is silent for too long is an `error` with the code of that timeout. */
+export function openConnection({ address, upstreamPort }: Endpoint, options: OwnConnectionOptions): OwnConnection {
+  const { method, path, headers, connectTimeoutMs, headTimeoutSeconds } = options;
+  const dial = { host: address, port: upstreamPort, allowHalfOpen: true, noDelay: true, timeout: connectTimeoutMs };
+  const createOwn = () => createConnection(dial);
+  const request = openRequest({ method, path, headers, setDefaultHeaders: false, createConnection: createOwn });
+  request.maxHeadersCount = 0;
+  let connected = false;
+  request.once("socket", (socket) =>
+    socket.once("connect", () => {
+      connected = true;
+      socket.setTimeout(headTimeoutSeconds * 1000);
+    }),
+  );
+  request.once("timeout", () => {
+    const code = connected ? "UND_ERR_HEADERS_TIMEOUT" : "UND_ERR_CONNECT_TIMEOUT";
+    request.destroy(Object.assign(new Error("the app did not answer"), { code }));
+  });
+  request.flushHeaders();
+  return { request, isConnected: () => connected };
+}
+
+/** Passes an app's final answer on, after which the client's connection ends. Throws when it cannot be an answer. */
+export function passAnswer(exchange: Exchange, answer: IncomingMessage, policy: DownstreamPolicy): void {
+  const { request, response } = exchange;
+  const headers = downstreamHeaders(rawBuffers(answer), answer.statusCode!, policy);
+  headers.push("Connection", "close");
+  if (exchange.upgrade === undefined && !request.complete) closeLingering(request);
+  response.sendDate = false;
+  response.writeHead(answer.statusCode!, answer.statusMessage ?? "", headers);
+  response.flushHeaders();
+  answer.on("error", () => breakOff(exchange));
+  answer.pipe(response);
+}
+
+export function rawBuffers(answer: IncomingMessage): Buffer[] {
+  return answer.rawHeaders.map((text) => Buffer.from(text, "latin1"));
+}
