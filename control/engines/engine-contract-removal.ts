@@ -87,7 +87,8 @@ function pauseContract(t: Test, setup: ContractSetup): void {
     t.same(await engine.setDesired(server.id, "running"), running);
     t.match(await held, { pid });
     await engine.setDesired(server.id, "paused");
-    t.match(await engine.setDesired(server.id, "stopped", { graceSeconds: 5 }), { state: "exited" });
+    const { exit } = await engine.setDesired(server.id, "stopped", { graceSeconds: 5 });
+    t.match(exit, { signal: "SIGTERM" });
     await firstEnd(events);
   });
 }

@@ -87,7 +87,7 @@ t.test("adoption after SIGKILL of control", { skip: !hasProcessTable && "needs /
     await until("the main process's end", () => readProcess(Number(state.runtime.pid)) === undefined);
     t.ok(readProcess(left));
     const { engine } = reopen(t, dataDir);
-    await engine.setDesired(spec.id, "running");
+    t.match(await engine.setDesired(spec.id, "running"), { state: "running" });
     t.equal(readProcess(left), undefined, "gone before the next run begins");
   });
 
@@ -100,6 +100,7 @@ t.test("adoption after SIGKILL of control", { skip: !hasProcessTable && "needs /
     const { engine } = reopen(t, dataDir);
     const next = await engine.setDesired(spec.id, "running");
     t.equal(readProcess(Number(state.runtime.pid)), undefined);
+    t.equal(next.state, "running");
     t.not(next.runtime.pid, state.runtime.pid);
   });
 
@@ -112,8 +113,8 @@ t.test("adoption after SIGKILL of control", { skip: !hasProcessTable && "needs /
     const path = join(dataDir, "processes", spec.id, "record.json");
     const record = JSON.parse(await readFile(path, "utf8"));
     await writeFile(path, JSON.stringify({ ...record, run: { ...record.run, pid: stranger.pid } }));
-    const { engine, events } = reopen(t, dataDir);
-    await until("the end", () => events.some(({ type }) => type === "ended"));
+    const { engine } = reopen(t, dataDir);
+    t.match(await engine.inspect(spec.id), { state: "exited", exit: null });
     t.match(await engine.setDesired(spec.id, "running"), { state: "running" });
     t.ok(readProcess(stranger.pid!));
   });

@@ -13,7 +13,7 @@ import {
 import { sandboxEnvironment } from "../sandbox-environment.ts";
 import { tcpListeners, toListeners } from "../tcp-table.ts";
 import type { FreePorts } from "./free-ports.ts";
-import { bootId, hasProcessTable, type Leader, socketInodes, startedAtByPs } from "./process-table.ts";
+import { bootId, hasProcessTable, isRunning, type Leader, socketInodes, startedAtByPs } from "./process-table.ts";
 import { SandboxLog } from "./sandbox-log.ts";
 import { type RunRecord, type SandboxRecord, writeRecord } from "./sandbox-record.ts";
 import { SandboxRun } from "./sandbox-run.ts";
@@ -98,8 +98,8 @@ export class ProcessSandbox {
   }
 
   /**
-   * Takes over the process that the record tells of. One that is half started, cannot be told from a stranger's or has
-   * ended meanwhile is ended with all it left behind.
+   * Takes over the process that the record tells of. What is half started, cannot be told from a stranger's or has lost
+   * its main process meanwhile counts as ended, and what is left of it is ended before the next start.
    */
   adopt(): void {
     const { run } = this.#record;
@@ -108,10 +108,17 @@ export class ProcessSandbox {
       this.#save({ run: null });
       return;
     }
-    this.#options.ports.adopt(run.ports.map(({ upstreamPort }) => upstreamPort));
-    this.log.follow();
+    const ports = run.ports.map(({ upstreamPort }) => upstreamPort);
+    this.#options.ports.adopt(ports);
     const leader = run.pid === null ? nobody : { pid: run.pid, startTime: run.startTime };
-    this.#begin(SandboxRun.adopt(leader, run.marks), run);
+    const adopted = SandboxRun.adopt(leader, run.marks);
+    if (hasProcessTable && isRunning(leader)) {
+      this.log.follow();
+      this.#begin(adopted, run);
+      return;
+    }
+    this.#gone = adopted.gone.then(() => this.#options.ports.release(ports));
+    this.#save({ run: null });
   }
 
   pause(): void {
