@@ -14,7 +14,7 @@ t.test(
   { skip: missingPart("docker", "traefik", "chromium") },
   async (t) => {
     const network = `sandboxd-e2e-${process.pid}`;
-    t.teardown(() => execute("docker", ["network", "rm", network]).catch(() => {}));
+    t.teardown(() => removeNetwork(network));
     const stack = await startStack(t, {
       SANDBOXD_ENGINE: "docker",
       SANDBOXD_IMAGE: await buildSandboxImage(),
@@ -24,3 +24,11 @@ t.test(
     await mainLoop(t, stack, browser, "by-hand");
   },
 );
+
+/** What a test that failed leaves in the network goes first: the engine's sandboxes outlive control. */
+async function removeNetwork(name: string): Promise<void> {
+  const { stdout } = await execute("docker", ["ps", "--all", "--quiet", "--filter", `network=${name}`]);
+  const left = stdout.split("\n").filter(Boolean);
+  if (left.length > 0) await execute("docker", ["rm", "--force", ...left]);
+  await execute("docker", ["network", "rm", name]).catch(() => {});
+}

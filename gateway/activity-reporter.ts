@@ -8,6 +8,8 @@ export type ActivityReporterOptions = {
   readonly flushMs: number;
   /** WebSockets without a data frame for so long are ended. */
   readonly socketIdleMs: number;
+  /** Uploads that stand still for so long are refused. */
+  readonly bodyIdleMs: number;
   readonly logger: Logger;
 };
 
@@ -30,9 +32,10 @@ export class ActivityReporter {
   /** Sends what there is to tell. Resolves when control has it, or does not answer. */
   async flush(): Promise<void> {
     if (this.#sending) return;
-    const { ledger, control, logger, socketIdleMs } = this.#options;
+    const { ledger, control, logger, socketIdleMs, bodyIdleMs } = this.#options;
     const now = Date.now();
     for (const activity of ledger.idleSince(now - socketIdleMs, true)) activity.end?.();
+    for (const activity of ledger.idleSince(now - bodyIdleMs, false)) activity.end?.();
     const report = ledger.report();
     if (report.sandboxes.length === 0 && now - this.#reportedAt < signOfLifeMs) return;
     this.#sending = true;

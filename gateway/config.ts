@@ -25,6 +25,8 @@ export type GatewayConfig = {
   readonly headTimeoutSeconds: number;
   readonly bodyIdleSeconds: number;
   readonly socketIdleSeconds: number;
+  /** For the whole head of a request. */
+  readonly clientHeadSeconds: number;
   readonly drainSeconds: number;
   readonly pagesDirectory: string | undefined;
   readonly logLevel: string;
@@ -51,6 +53,7 @@ export const gatewayVariables = [
   "SANDBOXD_UPSTREAM_HEAD_SECONDS",
   "SANDBOXD_UPSTREAM_BODY_IDLE_SECONDS",
   "SANDBOXD_UPSTREAM_SOCKET_IDLE_SECONDS",
+  "SANDBOXD_CLIENT_HEAD_SECONDS",
   "SANDBOXD_GATEWAY_DRAIN_SECONDS",
   "SANDBOXD_PAGES_DIR",
   "SANDBOXD_LOG_LEVEL",
@@ -84,6 +87,7 @@ export function readConfig(variables: Variables = process.env): GatewayConfig {
     headTimeoutSeconds: read.integer("SANDBOXD_UPSTREAM_HEAD_SECONDS", 300, { least: 1, most: 86_400 }),
     bodyIdleSeconds: read.integer("SANDBOXD_UPSTREAM_BODY_IDLE_SECONDS", 900, { least: 1, most: 86_400 }),
     socketIdleSeconds: read.integer("SANDBOXD_UPSTREAM_SOCKET_IDLE_SECONDS", 3600, { least: 1, most: 604_800 }),
+    clientHeadSeconds: read.integer("SANDBOXD_CLIENT_HEAD_SECONDS", 60, { least: 1, most: 3600 }),
     drainSeconds: read.integer("SANDBOXD_GATEWAY_DRAIN_SECONDS", 10, { most: 3600 }),
     pagesDirectory: read.raw("SANDBOXD_PAGES_DIR"),
     logLevel: read.choice("SANDBOXD_LOG_LEVEL", "info", logLevels),

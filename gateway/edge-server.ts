@@ -10,6 +10,8 @@ import { refuseUnparsed } from "./unparsed-request.ts";
 export type EdgeServerOptions = {
   readonly handler: Handler;
   readonly refuser: Refuser;
+  /** A client gets so long for the whole head of a request. */
+  readonly clientHeadSeconds: number;
   readonly readClient: (request: IncomingMessage, host: string) => Client;
 };
 
@@ -17,15 +19,15 @@ export type EdgeServerOptions = {
 const keepAliveMs = 120_000;
 /** Traefik's own bound on a request's head, in bytes. */
 const maxHead = 1 << 20;
-const headMs = 60_000;
 
 /** The gateway's HTTP/1.1 listener: turns what arrives into exchanges, or refuses it. Not yet listening. */
-export function edgeServer({ handler, refuser, readClient }: EdgeServerOptions): Server {
+export function edgeServer({ handler, refuser, readClient, clientHeadSeconds }: EdgeServerOptions): Server {
   const server = createServer({
     keepAlive: true,
     noDelay: true,
     keepAliveTimeout: keepAliveMs,
-    headersTimeout: headMs,
+    headersTimeout: clientHeadSeconds * 1000,
+    connectionsCheckingInterval: Math.min(clientHeadSeconds * 500, 10_000),
     // An upload may take as long as it takes.
     requestTimeout: 0,
     maxHeaderSize: maxHead,
@@ -41,8 +43,10 @@ export function edgeServer({ handler, refuser, readClient }: EdgeServerOptions):
     const host = "problem" in head ? "" : head.host;
     const known = "problem" in head ? { host, target: "/", body: { kind: "none" } as const } : head;
     const exchange: Exchange = { request, response, head: known, client: readClient(request, host), ...more };
-    if ("problem" in head) refuser.refuse(exchange, "bad_request", { detail: `The request has ${head.problem}.` });
-    else handler(exchange);
+    if ("problem" in head) {
+      const { problem, status } = head;
+      refuser.refuse(exchange, "bad_request", { detail: `The request has ${problem}.`, ...(status && { status }) });
+    } else handler(exchange);
   };
   server.on("request", begin);
   server.on("checkContinue", (request, response) => begin(request, response, { expectsContinue: true }));

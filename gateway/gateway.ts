@@ -76,7 +76,7 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
       expectContinue: expectContinue({ ...config, refuser }),
     }),
   );
-  const server = edgeServer({ handler, refuser, readClient: clientReader(config.trustedProxies) });
+  const server = edgeServer({ ...config, handler, refuser, readClient: clientReader(config.trustedProxies) });
   server.listen({ host: config.bind.host, port: config.bind.port });
   await once(server, "listening");
   const { address: host, port } = server.address() as AddressInfo;
@@ -87,6 +87,7 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
     control,
     flushMs: config.activityFlushMs,
     socketIdleMs: config.socketIdleSeconds * 1000,
+    bodyIdleMs: config.bodyIdleSeconds * 1000,
     logger,
   });
 

@@ -33,16 +33,18 @@ export function openConnection({ address, upstreamPort }: Endpoint, options: Own
   const request = openRequest({ method, path, headers, setDefaultHeaders: false, createConnection: createOwn });
   request.maxHeadersCount = 0;
   let connected = false;
-  request.once("socket", (socket) =>
+  request.once("socket", (socket) => {
     socket.once("connect", () => {
       connected = true;
       socket.setTimeout(headTimeoutSeconds * 1000);
-    }),
-  );
-  request.once("timeout", () => {
-    const code = connected ? "UND_ERR_HEADERS_TIMEOUT" : "UND_ERR_CONNECT_TIMEOUT";
-    request.destroy(Object.assign(new Error("the app did not answer"), { code }));
+    });
+    socket.once("timeout", () => {
+      const code = connected ? "UND_ERR_HEADERS_TIMEOUT" : "UND_ERR_CONNECT_TIMEOUT";
+      request.destroy(Object.assign(new Error("the app did not answer"), { code }));
+    });
   });
+  // What follows the head has its own bounds.
+  for (const event of ["response", "upgrade"]) request.once(event, () => request.socket?.setTimeout(0));
   request.flushHeaders();
   return { request, isConnected: () => connected };
 }

@@ -9,7 +9,7 @@ import type { RefusalView } from "./pages/refusal-page.ts";
 import { refusalTexts } from "./pages/refusal-texts.ts";
 
 /** What a refusal may say beyond its code. */
-export type RefusalDetails = Omit<Partial<RefusalView>, "code" | "status" | "title">;
+export type RefusalDetails = Omit<Partial<RefusalView>, "code" | "title">;
 
 /** Answers exchanges in the gateway's own name. */
 export class Refuser {
@@ -27,7 +27,7 @@ export class Refuser {
     const view: RefusalView = {
       ...details,
       code,
-      status: text.status,
+      status: details.status ?? text.status,
       title: text.title,
       detail: details.detail ?? text.detail,
       sandboxId: exchange.target?.id,

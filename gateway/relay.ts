@@ -42,6 +42,7 @@ class Relay implements Dispatcher.DispatchHandler {
     if (response.destroyed) return;
     response.once("close", this.#clientClosed);
     this.#body = head.body.kind === "none" ? null : requestBody(this.#exchange);
+    if (this.#body !== null && this.#exchange.activity) this.#exchange.activity.end = this.#clientStalled;
     this.#options.dispatcher.dispatch(
       {
         method: request.method as Dispatcher.HttpMethod,
@@ -121,6 +122,15 @@ class Relay implements Dispatcher.DispatchHandler {
     // HTTP/1.0 knows no interim answers (RFC 9110 §15.2).
     if (request.httpVersionMinor > 0) response.writeInformation(status, headers);
   }
+
+  /** The client stopped in the middle of its body. */
+  readonly #clientStalled = () => {
+    const { request, response } = this.#exchange;
+    if (request.complete || response.headersSent) return;
+    const detail = "The request's body did not arrive.";
+    this.#options.refuser.refuse(this.#exchange, "bad_request", { status: 408, detail });
+    this.#controller?.abort(new Error("the client stalled"));
+  };
 
   readonly #clientClosed = () => {
     if (!this.#exchange.response.writableFinished) this.#controller?.abort(new Error("the client is gone"));

@@ -14,12 +14,14 @@ export type BodyFraming =
   | { readonly kind: "length"; readonly length: number }
   | { readonly kind: "chunked" };
 
-export type HeadProblem = { readonly problem: string };
+export type HeadProblem = { readonly problem: string; readonly status?: number };
 
 const none: BodyFraming = { kind: "none" };
 const chunked: BodyFraming = { kind: "chunked" };
 const visibleTarget = /^\/[^\x00-\x20\x7f#]*$/;
 const absoluteTarget = /^https?:\/\/([^/?#]*)(.*)$/i;
+/** In bytes; half of what a whole head may have, so that there is an answer before the parser gives up. */
+const longestTarget = 1 << 19;
 const decimal = /^[0-9]{1,15}$/;
 
 /**
@@ -29,6 +31,7 @@ const decimal = /^[0-9]{1,15}$/;
 export function readRequestHead(request: IncomingMessage): RequestHead | HeadProblem {
   if (request.httpVersionMajor !== 1 || request.httpVersionMinor > 1)
     return wrong("only HTTP/1.0 and HTTP/1.1 are spoken here");
+  if (request.url!.length > longestTarget) return { problem: "a request target that is too long", status: 414 };
   const method = request.method!;
   if (method === "CONNECT" || method === "TRACE") return wrong(`${method} is not served here`);
   const { rawHeaders } = request;

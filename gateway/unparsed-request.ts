@@ -8,8 +8,13 @@ const statuses: Readonly<Record<string, readonly [number, string]>> = {
 };
 const lingerMs = 2_000;
 
+/** Connections that have their answer: the parser goes on failing for as long as bytes come. */
+const refused = new WeakSet<Duplex>();
+
 /** Answers what Node's parser could not read as HTTP, and closes the connection without a reset. */
 export function refuseUnparsed(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (refused.has(socket)) return;
+  refused.add(socket);
   // A half-written answer of an earlier request must not be continued by this one.
   const busy = (socket as { _httpMessage?: { headersSent?: boolean } })._httpMessage?.headersSent ?? false;
   if (error.code === "ECONNRESET" || !socket.writable || busy) {

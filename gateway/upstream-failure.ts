@@ -11,6 +11,8 @@ export type UpstreamFailure =
 
 const unreachable: ReadonlySet<string> = new Set([
   "ECONNREFUSED",
+  // Of control's unix socket.
+  "ENOENT",
   "EHOSTUNREACH",
   "ENETUNREACH",
   "EHOSTDOWN",

@@ -86,7 +86,6 @@ function join(
 ): void {
   const { socket: client, bytes: early } = exchange.upgrade!;
   exchange.response.detachSocket(client as Socket);
-  upstream.setTimeout(0);
   client.write(upgradeHead(answer, hostname(exchange)), "latin1");
   if (bytes.length > 0) upstream.unshift(bytes);
   if (early.length > 0) client.unshift(early);
