@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import t from "tap";
 import { ask } from "../../control/certificates/testing/client.ts";
+import { startBrowser } from "../browser.ts";
+import { mainLoop } from "../main-loop.ts";
 import { missingPart } from "../parts/parts.ts";
 import { ComposeStack } from "./stack.ts";
 
@@ -61,6 +63,13 @@ t.test("docker compose up", { skip: missingPart("docker", "images", "compose", "
     const stopped = await stack.api(`/v1/sandboxes/${sandbox.id}/stop`, { method: "POST", body: "{}" });
     t.equal(((await stopped.json()) as Sandbox).status, "stopped");
     t.equal((await ask(preview)).status, 200);
+  });
+
+  await t.test("carries a visitor through the main loop", { skip: missingPart("chromium") }, async (t) => {
+    const { directory } = stack;
+    const caFile = join(directory, "data", "certificates", "ca.pem");
+    const users = { directory, domain: "localhost", api: `127.0.0.1:${ports.api}`, httpsPort: ports.https, caFile };
+    await mainLoop(t, users, await startBrowser(t, { ...users, port: ports.https }), "compose");
   });
 
   await t.test("keeps sandboxes away from control, the gateway and Traefik's own entry point", async (t) => {
