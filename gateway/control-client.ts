@@ -56,7 +56,7 @@ export class ControlClient {
 
   /** Asks for a wake and waits for its outcome. Leaving early does not cancel the wake. */
   async wake(id: SandboxId, request: WakeRequest, signal?: AbortSignal): Promise<WakeOutcome> {
-    return decodeWakeOutcome(await this.#call("POST", withId(gatewayApiPaths.wake, id), request, signal));
+    return await this.#call("POST", withId(gatewayApiPaths.wake, id), decodeWakeOutcome, { body: request, signal });
   }
 
   /** Yields a wake's progress and the sandbox's log until the signal aborts. */
@@ -74,22 +74,27 @@ export class ControlClient {
   }
 
   async listeners(id: SandboxId, signal?: AbortSignal): Promise<Listeners> {
-    return decodeListeners(await this.#call("GET", withId(gatewayApiPaths.listeners, id), undefined, signal));
+    return await this.#call("GET", withId(gatewayApiPaths.listeners, id), decodeListeners, { signal });
   }
 
   async report(report: ActivityReport): Promise<void> {
-    await this.#call("POST", gatewayApiPaths.activity, report, AbortSignal.timeout(5_000));
+    await this.#call("POST", gatewayApiPaths.activity, nothing, { body: report, signal: AbortSignal.timeout(5_000) });
   }
 
   async acknowledgeFence(report: FenceReport): Promise<void> {
-    await this.#call("POST", gatewayApiPaths.fences, report, AbortSignal.timeout(5_000));
+    await this.#call("POST", gatewayApiPaths.fences, nothing, { body: report, signal: AbortSignal.timeout(5_000) });
   }
 
   async close(): Promise<void> {
     await this.#calls.destroy();
   }
 
-  async #call(method: "GET" | "POST", path: string, body: unknown, signal?: AbortSignal): Promise<string> {
+  async #call<T>(
+    method: "GET" | "POST",
+    path: string,
+    decode: (text: string) => T,
+    { body, signal }: { body?: unknown; signal?: AbortSignal | undefined },
+  ): Promise<T> {
     try {
       const answer = await this.#calls.request({
         method,
@@ -101,7 +106,7 @@ export class ControlClient {
       });
       const text = await answer.body.text();
       if (answer.statusCode >= 300) throw new Error(`control answered ${answer.statusCode}: ${text.slice(0, 200)}`);
-      return text;
+      return decode(text);
     } catch (cause) {
       throw new ControlUnavailableError(`control did not answer ${method} ${path}`, { cause });
     }
@@ -113,6 +118,8 @@ export class ControlClient {
     yield* lines(body);
   }
 }
+
+function nothing(): void {}
 
 function withId(path: string, id: SandboxId): string {
   return path.replace("{id}", id);

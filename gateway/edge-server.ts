@@ -58,6 +58,7 @@ export function edgeServer({ handler, refuser, readClient, clientHeadSeconds }: 
   });
   server.on("connect", (request: IncomingMessage, socket: Duplex, bytes: Buffer) => {
     socket.on("error", ignore);
+    if (isAnswering(socket as Socket)) return socket.destroy();
     begin(request, answerOn(request, socket as Socket), { upgrade: { socket, bytes } });
   });
   server.on("clientError", refuseUnparsed);
@@ -67,15 +68,23 @@ export function edgeServer({ handler, refuser, readClient, clientHeadSeconds }: 
 /** A client that leaves is no error; what it means for the exchange is told by `close`. */
 function ignore(): void {}
 
-/** Only WebSocket is upgraded to; any other token is left unanswered, as RFC 9110 §7.8 allows. */
+/**
+ * Only WebSocket is upgraded to; any other token is left unanswered, as RFC 9110 §7.8 allows, and so is an upgrade behind
+ * a request of the connection that still waits for its answer.
+ */
 function isWebSocket(request: IncomingMessage): boolean {
-  const { method, headers } = request;
+  const { method, headers, socket } = request;
   return (
     method === "GET" &&
+    !isAnswering(socket) &&
     headers.upgrade?.toLowerCase() === "websocket" &&
     headers["content-length"] === undefined &&
     headers["transfer-encoding"] === undefined
   );
+}
+
+function isAnswering(socket: Socket): boolean {
+  return Boolean((socket as { _httpMessage?: unknown })._httpMessage);
 }
 
 /** A response for a socket that Node has let go of. The connection ends with it. */
@@ -83,6 +92,10 @@ function answerOn(request: IncomingMessage, socket: Socket): ServerResponse {
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket);
+  // Who ends its side before it was answered has left, and nothing else would tell.
+  socket.once("end", () => {
+    if (response.socket !== null && !response.writableEnded) socket.destroy();
+  });
   response.once("finish", () => {
     response.detachSocket(socket);
     socket.end();

@@ -109,12 +109,12 @@ export class StateStream {
     if (this.#waiting) return;
     this.#waiting = true;
     const wait = this.#options.wakes.join(this.#target.id, this.#target.port, "monitor", { watching: true });
-    const leave = () => wait.leave();
+    const leave = () => wait.leave({ watching: true });
     this.#closed.signal.addEventListener("abort", leave, { once: true });
     const outcome = await wait.outcome;
     this.#closed.signal.removeEventListener("abort", leave);
     if (this.#closed.signal.aborted) return;
-    wait.leave();
+    leave();
     this.#waiting = false;
     this.#conclude(outcome, route);
   }

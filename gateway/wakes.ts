@@ -65,7 +65,7 @@ export class Wakes {
   }
 
   /**
-   * Takes part in the wait for a port; `leave()` must be called in the end. Whoever merely watches does not wake the
+   * Takes part in the wait for a port; `leave()` must follow in the same way. Whoever merely watches does not wake the
    * sandbox: when nobody else takes part, the wait for a sleeping one ends with `asleep`.
    */
   join(id: SandboxId, port: number, kind: RequestClass, { watching = false } = {}): PortWait {
@@ -132,8 +132,8 @@ export class Wakes {
     try {
       const { reachable, loopbackOnly } = await this.#options.control.listeners(wait.id);
       wait.listeningPorts = reachable;
-      if (reachable.includes(endpoint.port)) return undefined;
-      if (loopbackOnly.includes(endpoint.port)) return refused("loopback_only", { listeningPorts: reachable });
+      if (reachable.includes(endpoint.upstreamPort)) return undefined;
+      if (loopbackOnly.includes(endpoint.upstreamPort)) return refused("loopback_only", { listeningPorts: reachable });
       if (reachable.length > 0) return refused("no_listener", { listeningPorts: reachable });
     } catch (error) {
       this.#options.logger.debug({ err: error, id: wait.id }, "cannot ask for listeners");
@@ -191,10 +191,9 @@ export class PortWait extends EventEmitter<{ phase: [Phase] }> {
   readonly class: RequestClass;
   readonly outcome: Promise<Ready>;
   listeningPorts: readonly number[] | undefined;
-  /** Somebody takes part whose request may wake the sandbox. */
-  mayWake = false;
   #phase: Phase = "starting";
   #participants = 0;
+  #watchers = 0;
   readonly #abandoned = new AbortController();
   readonly #settled = Promise.withResolvers<Ready>();
 
@@ -215,6 +214,11 @@ export class PortWait extends EventEmitter<{ phase: [Phase] }> {
     return this.#participants;
   }
 
+  /** Whether somebody takes part whose request may wake the sandbox. */
+  get mayWake(): boolean {
+    return this.#participants > this.#watchers;
+  }
+
   /** Aborts when the last participant left. */
   get left(): AbortSignal {
     return this.#abandoned.signal;
@@ -228,11 +232,12 @@ export class PortWait extends EventEmitter<{ phase: [Phase] }> {
 
   enter(watching: boolean): void {
     this.#participants++;
-    if (!watching) this.mayWake = true;
+    if (watching) this.#watchers++;
   }
 
-  leave(): void {
+  leave({ watching = false } = {}): void {
     this.#participants--;
+    if (watching) this.#watchers--;
     if (this.#participants === 0) this.#abandoned.abort();
   }
 

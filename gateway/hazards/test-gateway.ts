@@ -1,25 +1,19 @@
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import type { Test } from "tap";
 import { ulid } from "ulid";
-import {
-  type ActivityReport,
-  type FenceReport,
-  gatewayApiHost,
-  type Listeners,
-  type Route,
-  type RouteMessage,
-  type WakeOutcome,
-} from "#contract/gateway-api.ts";
+import type { Route } from "#contract/gateway-api.ts";
 import { formatPreviewHost } from "#contract/preview-host.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import { type GatewayConfig, readConfig } from "../config.ts";
 import { type Gateway, openGateway } from "../gateway.ts";
+import { TestControl } from "./test-control.ts";
+
+export { TestControl } from "./test-control.ts";
 
 export const domain = "test.example";
 export const newId = () => ulid() as SandboxId;
@@ -40,83 +34,6 @@ export function routeTo(id: SandboxId, upstreamPort: number, more: Partial<Route
     wakePolicy: { classes: {} },
     ...more,
   };
-}
-
-/** Control as the gateway sees it: the contract over a real unix socket, with answers that a test decides. */
-export class TestControl {
-  readonly socketPath: string;
-  readonly fences: FenceReport[] = [];
-  readonly reports: ActivityReport[] = [];
-  readonly wakes: SandboxId[] = [];
-  /** What the API answers to calls that are passed on. */
-  api: (request: IncomingMessage, response: ServerResponse) => void = (_, response) => response.end("api");
-  wake: (id: SandboxId) => Promise<WakeOutcome> | WakeOutcome = () => ({ outcome: "timed-out" });
-  listeners: Listeners = { reachable: [], loopbackOnly: [] };
-  #server: Server | undefined;
-  readonly #streams = new Set<ServerResponse>();
-  readonly #routes = new Map<SandboxId, Route>();
-  #revision = 0;
-  #epoch = ulid();
-
-  constructor(directory: string) {
-    this.socketPath = join(directory, "control.sock");
-  }
-
-  async start(): Promise<void> {
-    this.#epoch = ulid();
-    this.#server = createServer((request, response) => void this.#serve(request, response));
-    this.#server.listen(this.socketPath);
-    await once(this.#server, "listening");
-  }
-
-  async stop(): Promise<void> {
-    this.#server?.close();
-    this.#server?.closeAllConnections();
-    if (this.#server) await once(this.#server, "close");
-    this.#server = undefined;
-  }
-
-  /** Tells every gateway of this route, with the next generation. */
-  publish(route: Route): Route {
-    const known = this.#routes.get(route.id);
-    const next = { ...route, generation: Math.max(route.generation, (known?.generation ?? 0) + 1) };
-    this.#routes.set(route.id, next);
-    this.#send({ type: "change", revision: ++this.#revision, route: next });
-    return next;
-  }
-
-  remove(id: SandboxId): void {
-    this.#routes.delete(id);
-    this.#send({ type: "removal", revision: ++this.#revision, id });
-  }
-
-  #send(message: RouteMessage): void {
-    for (const stream of this.#streams) stream.write(`${JSON.stringify(message)}\n`);
-  }
-
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (request.headers.host !== gatewayApiHost) return this.api(request, response);
-    const url = new URL(request.url!, "http://control");
-    const [, , , id = "", call = ""] = url.pathname.split("/");
-    if (url.pathname === "/gateway/routes") return this.#stream(response);
-    if (call === "wake") {
-      this.wakes.push(id as SandboxId);
-      return void response.end(JSON.stringify(await this.wake(id as SandboxId)));
-    }
-    if (call === "listeners") return void response.end(JSON.stringify(this.listeners));
-    if (call === "progress") return void response.flushHeaders();
-    const body = JSON.parse(Buffer.concat(await request.toArray()).toString());
-    if (url.pathname === "/gateway/fences") this.fences.push(body);
-    else this.reports.push(body);
-    response.writeHead(204).end();
-  }
-
-  #stream(response: ServerResponse): void {
-    this.#streams.add(response);
-    response.once("close", () => this.#streams.delete(response));
-    const routes = [...this.#routes.values()];
-    response.write(`${JSON.stringify({ type: "snapshot", epoch: this.#epoch, revision: this.#revision, routes })}\n`);
-  }
 }
 
 export type TestGateway = { readonly gateway: Gateway; readonly control: TestControl; readonly port: number };
@@ -152,8 +69,17 @@ export async function addRoute({ gateway, control }: TestGateway, route: Route):
   return formatPreviewHost(route.id, route.ports[0]!, domain);
 }
 
-/** A raw TCP listener that plays the app; ends with the test. */
-export async function startApp(t: Test, onConnection: (socket: Socket) => void): Promise<number> {
+/** Resolves when the condition holds: for what tells of itself by no event. Rejects after ten seconds. */
+export async function eventually(condition: () => boolean, what: string): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error(`never happened: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+/** A raw TCP listener that plays the app, on a free port unless one is given; ends with the test. */
+export async function startApp(t: Test, onConnection: (socket: Socket) => void, port = 0): Promise<number> {
   const sockets = new Set<Socket>();
   const server = createTcpServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
@@ -161,7 +87,7 @@ export async function startApp(t: Test, onConnection: (socket: Socket) => void):
     socket.on("error", () => {});
     onConnection(socket);
   });
-  server.listen(0, "127.0.0.1");
+  server.listen(port, "127.0.0.1");
   await once(server, "listening");
   t.teardown(() => {
     for (const socket of sockets) socket.destroy();
