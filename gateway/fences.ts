@@ -1,7 +1,9 @@
 import type { Logger } from "pino";
+import type { Route } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import type { ActivityLedger } from "./activity.ts";
 import type { ControlClient } from "./control-client.ts";
+import { pause } from "./pause.ts";
 import type { RoutingTable } from "./routing-table.ts";
 
 export type FencesOptions = {
@@ -10,7 +12,10 @@ export type FencesOptions = {
   readonly control: ControlClient;
   readonly worker: string;
   readonly logger: Logger;
+  readonly signal: AbortSignal;
 };
+
+const retryMs = 100;
 
 /**
  * Tells control what is still open of a draining sandbox. From the moment the draining route is in the table, new
@@ -18,6 +23,8 @@ export type FencesOptions = {
  */
 export class Fences {
   readonly #options: FencesOptions;
+  /** The sandboxes that a report is under way of; `again` when the counts changed since. */
+  readonly #reporting = new Map<SandboxId, { again: boolean }>();
 
   constructor(options: FencesOptions) {
     this.#options = options;
@@ -26,10 +33,31 @@ export class Fences {
 
   /** Sends the counts of a draining sandbox; does nothing for any other. */
   acknowledge(id: SandboxId): void {
-    const { table, ledger, control, worker, logger } = this.#options;
-    const route = table.get(id);
-    if (route?.status !== "draining") return;
-    const report = { worker, id, generation: route.generation, ...ledger.openCounts(id) };
-    control.acknowledgeFence(report).catch((error) => logger.debug({ err: error, id }, "a fence was not acknowledged"));
+    const reporting = this.#reporting.get(id);
+    if (reporting !== undefined) reporting.again = true;
+    else if (this.#draining(id) !== undefined) void this.#report(id);
+  }
+
+  /** One report at a time, so that the newest comes last; one that did not arrive is made again. */
+  async #report(id: SandboxId): Promise<void> {
+    const { ledger, control, worker, logger, signal } = this.#options;
+    const reporting = { again: true };
+    this.#reporting.set(id, reporting);
+    for (let route = this.#draining(id); route && reporting.again; route = this.#draining(id)) {
+      reporting.again = false;
+      try {
+        await control.acknowledgeFence({ worker, id, generation: route.generation, ...ledger.openCounts(id) });
+      } catch (error) {
+        logger.debug({ err: error, id }, "a fence was not acknowledged");
+        reporting.again = true;
+        await pause(retryMs, signal);
+      }
+    }
+    this.#reporting.delete(id);
+  }
+
+  #draining(id: SandboxId): Route | undefined {
+    const route = this.#options.table.get(id);
+    return route?.status === "draining" && !this.#options.signal.aborted ? route : undefined;
   }
 }

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Logger } from "pino";
 import { ulid } from "ulid";
 import type { Address } from "#contract/environment.ts";
@@ -48,7 +48,7 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
   const pools = new UpstreamPools(config);
   const wakes = new Wakes({ table, control, connectTimeoutMs: config.connectTimeoutMs, logger });
   const ledger = new ActivityLedger(worker, config.streamIdleSeconds * 1000);
-  const fences = new Fences({ table, ledger, control, worker, logger });
+  const fences = new Fences({ table, ledger, control, worker, logger, signal: stop.signal });
   const api = apiHost({ socketPath: config.controlSocket, refuser });
   const tunnels = new Set<() => void>();
   const isLeaving = (id: Parameters<RoutingTable["get"]>[0]) => table.get(id)?.status !== "running";
@@ -67,7 +67,7 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
       limit({ ...config, ledger, refuser }),
       state({ table, wakes, control, logger, refuser }),
       count({ ledger, onClose: ({ target }) => fences.acknowledge(target!.id) }),
-      wake({ ...config, table, wakes, refuser, pages, mayWake }),
+      wake({ ...config, table, wakes, refuser, pages, mayWake, onWithdrawn: (id) => fences.acknowledge(id) }),
     ],
     forward({
       pools,
@@ -77,6 +77,12 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
     }),
   );
   const server = edgeServer({ ...config, handler, refuser, readClient: clientReader(config.trustedProxies) });
+  // The server itself loses sight of a connection once it was upgraded.
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
   server.listen({ host: config.bind.host, port: config.bind.port });
   await once(server, "listening");
   const { address: host, port } = server.address() as AddressInfo;
@@ -98,7 +104,9 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
       server.close();
       server.closeIdleConnections();
       for (const end of tunnels) end();
-      const patience = setTimeout(() => server.closeAllConnections(), config.drainSeconds * 1000);
+      const patience = setTimeout(() => {
+        for (const socket of sockets) socket.destroy();
+      }, config.drainSeconds * 1000);
       await once(server, "close");
       clearTimeout(patience);
       stop.abort();

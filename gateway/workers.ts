@@ -35,10 +35,14 @@ export async function superviseWorkers(count: number, logger: Logger, signal: Ab
     });
   };
   for (let index = 0; index < count; index++) start();
+  const aborted = Promise.withResolvers<void>();
   signal.addEventListener("abort", () => {
     for (const worker of live()) worker.process.kill("SIGTERM");
+    aborted.resolve();
   });
-  while (!(signal.aborted || failed) || live().length > 0) await once(cluster, "exit");
+  // No worker may be there when the signal comes: the last one ended, and the next one is not started yet.
+  while (!(signal.aborted || failed)) await Promise.race([once(cluster, "exit"), aborted.promise]);
+  while (live().length > 0) await once(cluster, "exit");
   return failed ? 1 : 0;
 }
 

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import type { RequestClass, Route } from "#contract/gateway-api.ts";
+import type { SandboxId } from "#contract/sandbox-id.ts";
 import type { Exchange, Middleware } from "../exchange.ts";
 import type { Page, Pages } from "../pages/pages.ts";
 import type { RefusalDetails, Refuser } from "../refuse.ts";
@@ -12,6 +13,8 @@ export type WakeOptions = {
   readonly refuser: Refuser;
   readonly pages: Pages;
   readonly mayWake: (route: Route, kind: RequestClass) => boolean;
+  /** Called when a request of this sandbox, forwarded already, is held again. */
+  readonly onWithdrawn: (id: SandboxId) => void;
   readonly holdNavigationMs: number;
   readonly holdSeconds: number;
   /** The most requests held at once: for one sandbox, and for all. */
@@ -31,6 +34,7 @@ export function wake(options: WakeOptions): Middleware {
     const begun = Date.now();
     exchange.redial = () => {
       if (exchange.activity) exchange.activity.forwarded = false;
+      options.onWithdrawn(target.id);
       wakes.forget(target.id, target.port);
       attempt();
     };
