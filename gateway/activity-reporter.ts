@@ -20,7 +20,7 @@ const signOfLifeMs = 2_000;
 export class ActivityReporter {
   readonly #options: ActivityReporterOptions;
   readonly #timer: NodeJS.Timeout;
-  #sending = false;
+  #sending: Promise<void> | undefined;
   #reportedAt = 0;
   #isAway = false;
 
@@ -30,15 +30,26 @@ export class ActivityReporter {
   }
 
   /** Sends what there is to tell. Resolves when control has it, or does not answer. */
-  async flush(): Promise<void> {
-    if (this.#sending) return;
+  flush(): Promise<void> {
+    this.#sending ??= this.#send().finally(() => {
+      this.#sending = undefined;
+    });
+    return this.#sending;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#sending;
+    await this.flush();
+  }
+
+  async #send(): Promise<void> {
     const { ledger, control, logger, socketIdleMs, bodyIdleMs } = this.#options;
     const now = Date.now();
     for (const activity of ledger.idleSince(now - socketIdleMs, true)) activity.end?.();
     for (const activity of ledger.idleSince(now - bodyIdleMs, false)) activity.end?.();
     const report = ledger.report();
     if (report.sandboxes.length === 0 && now - this.#reportedAt < signOfLifeMs) return;
-    this.#sending = true;
     try {
       await control.report(report);
       this.#reportedAt = now;
@@ -47,13 +58,6 @@ export class ActivityReporter {
       ledger.restore(report);
       if (!this.#isAway) logger.debug({ err: error }, "activity could not be reported");
       this.#isAway = true;
-    } finally {
-      this.#sending = false;
     }
-  }
-
-  async close(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.flush();
   }
 }

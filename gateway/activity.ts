@@ -66,7 +66,10 @@ export class ActivityLedger {
     if (entry === undefined || !entry.open.delete(activity)) return;
     if (activity.socket) entry.openSockets--;
     collect(entry, activity);
-    if (activity.extends && !activity.socket) entry.lastActiveAt = this.#now();
+    if (activity.extends) {
+      const lastActiveAt = activity.socket ? activity.lastDataAt : this.#now();
+      entry.lastActiveAt = Math.max(entry.lastActiveAt, lastActiveAt);
+    }
     entry.changed = true;
   }
 

@@ -107,9 +107,17 @@ function withFile(variables: Variables): Variables {
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return variables;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return variables;
     throw new EnvironmentError([`Cannot read SANDBOXD_ENV_FILE: ${(error as Error).message}`]);
   }
   const set = Object.entries(variables).filter(([, value]) => value !== undefined && value !== "");
-  return { ...parseEnv(text), ...Object.fromEntries(set) };
+  const names = new Set(set.map(([name]) => canonical(name)));
+  // A variable of the process wins whichever of its two names either of them uses.
+  const fromFile = Object.entries(parseEnv(text)).filter(([name]) => !names.has(canonical(name)));
+  return Object.fromEntries([...fromFile, ...set]);
+}
+
+function canonical(name: string): string {
+  return name.replace(/^SANDBOXED_/, "SANDBOXD_");
 }

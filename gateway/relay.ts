@@ -40,6 +40,7 @@ class Relay implements Dispatcher.DispatchHandler {
   send(): void {
     const { request, response, head } = this.#exchange;
     if (response.destroyed) return;
+    this.#controller = undefined;
     response.once("close", this.#clientClosed);
     this.#body = head.body.kind === "none" ? null : requestBody(this.#exchange);
     if (this.#body !== null && this.#exchange.activity) this.#exchange.activity.end = this.#clientStalled;

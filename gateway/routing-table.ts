@@ -51,7 +51,7 @@ export class RoutingTable extends EventEmitter<{ route: [SandboxId]; loaded: [] 
         return this.#replace(message);
       case "change":
         this.#revision = message.revision;
-        return this.learn(message.route);
+        return this.#set(message.route);
       case "removal":
         this.#revision = message.revision;
         if (this.#routes.delete(message.id)) this.emit("route", message.id);
@@ -65,8 +65,16 @@ export class RoutingTable extends EventEmitter<{ route: [SandboxId]; loaded: [] 
     }
   }
 
-  /** Takes an entry that came outside the watch, such as a wake's answer. An older one than the known changes nothing. */
+  /**
+   * Takes an entry that came outside the watch, such as a wake's answer. It says nothing of a sandbox that the watch does
+   * not know: it may have been removed meanwhile.
+   */
   learn(route: Route): void {
+    if (this.#routes.has(route.id)) this.#set(route);
+  }
+
+  /** An entry that is older than the known one changes nothing. */
+  #set(route: Route): void {
     const known = this.#routes.get(route.id);
     if (known !== undefined && known.generation > route.generation) return;
     this.#routes.set(route.id, route);

@@ -18,7 +18,8 @@ const unreachable: ReadonlySet<string> = new Set([
   "EHOSTDOWN",
   "UND_ERR_CONNECT_TIMEOUT",
 ]);
-const closed: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]);
+/** UND_ERR_DESTROYED: the gateway itself gave the connection up, because the sandbox does not run any more. */
+const closed: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET", "UND_ERR_DESTROYED"]);
 
 /**
  * Reads an error of the HTTP client. `started`: the request was given to a connection, so bytes may have gone out;
