@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, rmSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, rmSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { connect } from "node:net";
 import { dirname } from "node:path";
@@ -28,7 +28,7 @@ export async function listenOnSocket(server: ApiServer, path: string): Promise<v
   mkdirSync(dirname(path), { recursive: true, mode: 0o750 });
   if (await isListenedOn(path))
     throw new AddressTakenError(`Cannot listen on ${path} (SANDBOXD_CONTROL_SOCKET): it is taken`);
-  rmSync(path, { force: true });
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket()) rmSync(path);
   try {
     await server.listen({ path });
   } catch (cause) {

@@ -1,0 +1,139 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import t from "tap";
+import { EnvironmentError, type Variables } from "#contract/environment.ts";
+import { controlVariables, readConfig } from "./config.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "config-"));
+t.teardown(() => rmSync(directory, { recursive: true }));
+const noFile = { SANDBOXD_ENV_FILE: join(directory, "none") };
+
+const read = (variables: Variables) => readConfig({ ...noFile, ...variables });
+
+function problemsOf(variables: Variables): readonly string[] {
+  try {
+    read(variables);
+  } catch (error) {
+    if (error instanceof EnvironmentError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+t.test("readConfig() has the defaults that are written down", async (t) => {
+  t.match(read({}), {
+    origin: { domain: "localhost", scheme: "http", publicPort: 80 },
+    ...{ entryPoint: "web", tls: false, httpPort: 80, httpsPort: 443 },
+    ...{ apiBind: { host: "127.0.0.1", port: 9090 }, apiAuthDisabled: false, apiTokens: [] },
+    ...{
+      dataDirectory: "/var/lib/sandboxed",
+      logDirectory: "/var/lib/sandboxed/log",
+      hostDataDirectory: "/var/lib/sandboxed",
+    },
+    ...{ controlSocket: "/var/lib/sandboxed/run/control.sock", engine: "docker", userns: "host", setMemoryHigh: false },
+    ...{
+      idleThresholdSeconds: 2100,
+      idleReapIntervalSeconds: 30,
+      keepaliveMaxSeconds: 86_400,
+      maxUnattendedSeconds: 14_400,
+    },
+    ...{ holdNavigationMs: 1500, holdSeconds: 60, gatewayUrl: "http://127.0.0.1:8080", certSource: "self-signed" },
+    traefikDynamicDirectory: "/var/lib/sandboxed/traefik/dynamic",
+  });
+  t.ok(Object.isFrozen(read({})));
+});
+
+t.test("readConfig() names every bad value at once, one line each", async (t) => {
+  const problems = problemsOf({
+    HTTP_PORT: "0x50",
+    PREVIEW_TLS: "yes",
+    SANDBOXD_ENGINE: "podman",
+    SANDBOXD_IDLE_THRESHOLD_SECONDS: "35m",
+    SANDBOXD_KEEPALIVE_MAX_SECONDS: "-1",
+    SANDBOXD_HOLD_SECONDS: "1.5",
+    SANDBOXD_API_BIND: "9090",
+    SANDBOXD_GATEWAY_URL: "gateway:8080",
+    SANDBOXD_WAKE_POLICY: "{",
+    SANDBOXD_USERNS: "private",
+    TRUSTED_PROXIES: "10.0.0.0/33",
+  });
+  t.equal(problems.length, 11);
+  t.ok(problems.every((problem) => /^Cannot parse [A-Z_]+: expected /.test(problem) && !problem.includes("\n")));
+});
+
+t.test("readConfig() takes an empty value for an unset one, and either spelling of a name", async (t) => {
+  t.match(read({ SANDBOXD_HOLD_SECONDS: "", SANDBOXED_ENGINE: "process" }), { holdSeconds: 60, engine: "process" });
+  t.match(read({ SANDBOXD_ENGINE: "docker", SANDBOXED_ENGINE: "process" }), { engine: "docker" });
+});
+
+t.test("readConfig() reads tokens in both forms and never repeats a secret", async (t) => {
+  const { apiTokens } = read({ SANDBOXD_API_TOKENS: "ada:s3cret, ci=a:b=c" });
+  t.same(apiTokens, [
+    { name: "ada", secret: "s3cret" },
+    { name: "ci", secret: "a:b=c" },
+  ]);
+  const problems = problemsOf({ SANDBOXD_API_TOKENS: "ada:s3cret,topsecret,ada:again,:x" });
+  t.equal(problems.length, 3);
+  t.notMatch(problems.join(), /s3cret|topsecret|again/);
+});
+
+t.test("readConfig() refuses an address beyond loopback without authentication", async (t) => {
+  const bind = { SANDBOXD_API_BIND: "0.0.0.0:9090" };
+  const tokens = { SANDBOXD_API_TOKENS: "ada:s3cret" };
+  t.match(problemsOf(bind), [/SANDBOXD_API_BIND/]);
+  t.match(problemsOf({ ...bind, ...tokens, SANDBOXD_API_AUTH_DISABLED: "true" }), [/SANDBOXD_API_BIND/]);
+  t.same(problemsOf({ ...bind, ...tokens }), []);
+  t.same(problemsOf({ SANDBOXD_API_BIND: "[::1]:9090" }), []);
+});
+
+t.test("readConfig() refuses a socket path that no system takes", async (t) => {
+  t.match(problemsOf({ SANDBOXD_DATA_DIR: `/${"x".repeat(100)}` }), [/SANDBOXD_CONTROL_SOCKET.*at most 10[37] bytes/]);
+  t.same(problemsOf({ SANDBOXD_DATA_DIR: `/${"x".repeat(100)}`, SANDBOXD_CONTROL_SOCKET: "/run/s.sock" }), []);
+});
+
+t.test("readConfig() lets URLs follow TLS and the published ports", async (t) => {
+  const originOf = (variables: Variables) => read(variables).origin;
+  t.match(originOf({ PREVIEW_TLS: "true", HTTPS_PORT: "8443" }), { scheme: "https", publicPort: 8443 });
+  t.match(originOf({ HTTP_PORT: "8000" }), { scheme: "http", publicPort: 8000 });
+  t.match(originOf({ PREVIEW_SCHEME: "https" }), { scheme: "https", publicPort: 443 });
+  t.equal(read({ GATEWAY_BIND: "0.0.0.0:8081" }).gatewayUrl, "http://127.0.0.1:8081");
+  t.equal(read({ SANDBOXD_GATEWAY_URL: "http://gateway:8080/" }).gatewayUrl, "http://gateway:8080");
+});
+
+t.test("readConfig() tells an empty SANDBOXD_USERNS from an unset one", async (t) => {
+  t.equal(read({ SANDBOXD_USERNS: "" }).userns, "");
+  t.equal(read({}).userns, "host");
+});
+
+t.test("readConfig() lays the process over its file", async (t) => {
+  const path = join(directory, "sandboxd.env");
+  writeFileSync(path, "SANDBOXD_ENGINE=process\nSANDBOXD_HOLD_SECONDS=5\nSANDBOXD_USERNS=\n");
+  const config = readConfig({ SANDBOXD_ENV_FILE: path, SANDBOXED_HOLD_SECONDS: "7" });
+  t.match(config, { engine: "process", holdSeconds: 7, userns: "" });
+});
+
+t.test("controlVariables names every variable that is read", async (t) => {
+  const asked = new Set<string>();
+  const variables = new Proxy(noFile as Variables, {
+    get: (target, name) => {
+      if (typeof name === "string" && /^[A-Z][A-Z_]+$/.test(name)) asked.add(name);
+      return Reflect.get(target, name);
+    },
+  });
+  readConfig(variables);
+  const source = await import("node:fs/promises").then(({ readFile }) =>
+    readFile(join(import.meta.dirname, "config.ts"), "utf8"),
+  );
+  const read = source.match(/(?<=read\.[a-zA-Z]+\(")[A-Z_]+|(?<=read[A-Z][a-zA-Z]+\(read, ")[A-Z_]+/g) ?? [];
+  const known: readonly string[] = controlVariables;
+  const named = [...new Set<string>([...read, ...asked])].map((name) => name.replace("SANDBOXED_", "SANDBOXD_"));
+  t.same(
+    named.filter((name) => !known.includes(name)),
+    ["PATH"],
+  );
+  t.same(
+    known.filter((name) => !named.includes(name)),
+    [],
+  );
+});

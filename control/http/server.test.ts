@@ -1,0 +1,52 @@
+import t from "tap";
+import { appBody, startControl } from "../testing/control.ts";
+
+t.test("an unknown path is not found in the form of where it is", async (t) => {
+  const control = await startControl(t);
+  t.match(await control.call("GET", "/v1/nothing"), { status: 404, body: { error: { code: "not_found" } } });
+  t.match(await control.call("PUT", "/v1/sandboxes"), { status: 404, body: { error: { code: "not_found" } } });
+  t.match(await control.call("GET", "/nothing"), { status: 404, body: { error: String } });
+  t.match(await control.call("GET", "/v1/%zz"), { status: 400, body: { error: { code: "invalid_request" } } });
+});
+
+t.test("a body that is no JSON, or tries to reach the prototype, is refused", async (t) => {
+  const control = await startControl(t);
+  for (const raw of [
+    "{",
+    "nonsense",
+    '{"ports":[3000],"__proto__":{"a":1}}',
+    '{"constructor":{"prototype":{}}}',
+    '"text"',
+    "[]",
+  ]) {
+    const answer = await control.call("POST", "/v1/sandboxes", { raw });
+    t.match(answer, { status: 400, body: { error: { code: "invalid_request" } } }, raw);
+  }
+});
+
+t.test("a body beyond 1 MiB is too large", async (t) => {
+  const control = await startControl(t);
+  const body = { ...appBody, labels: { a: "x".repeat(1024 * 1024) } };
+  t.match(await control.call("POST", "/v1/sandboxes", { body }), {
+    status: 413,
+    body: { error: { code: "too_large" } },
+  });
+});
+
+t.test("close() lets a call in progress finish", async (t) => {
+  const control = await startControl(t);
+  const creating = control.call("POST", "/v1/sandboxes", { body: appBody });
+  const listed = async () => (await control.call("GET", "/sandboxes")).body.length;
+  while ((await listed()) === 0);
+  await control.stop();
+  t.match(await creating, { status: 201 });
+});
+
+t.test("close() keeps nobody waiting", async (t) => {
+  const control = await startControl(t);
+  const { id } = (await control.call("POST", "/v1/sandboxes", { body: appBody })).body;
+  const waiting = control.call("GET", `/v1/sandboxes/${id}?wait=error&timeout_seconds=600`);
+  await control.call("GET", "/healthz");
+  await control.stop();
+  t.match(await waiting, { status: 200 });
+});
