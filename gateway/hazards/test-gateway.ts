@@ -39,10 +39,14 @@ export function routeTo(id: SandboxId, upstreamPort: number, more: Partial<Route
 export type TestGateway = { readonly gateway: Gateway; readonly control: TestControl; readonly port: number };
 
 /** A gateway with one worker on a free port and a test control; both end with the test. */
-export async function startGateway(t: Test, more: Partial<GatewayConfig> = {}): Promise<TestGateway> {
+export async function startGateway(
+  t: Test,
+  more: Partial<GatewayConfig> = {},
+  { controlIsUp = true } = {},
+): Promise<TestGateway> {
   const directory = mkdtempSync(join(tmpdir(), "gateway-"));
   const control = new TestControl(directory);
-  await control.start();
+  if (controlIsUp) await control.start();
   const variables = {
     PREVIEW_DOMAIN: domain,
     SANDBOXD_DATA_DIR: directory,
@@ -58,7 +62,7 @@ export async function startGateway(t: Test, more: Partial<GatewayConfig> = {}): 
     await control.stop();
     rmSync(directory, { recursive: true, force: true });
   });
-  if (!gateway.table.loaded) await once(gateway.table, "loaded");
+  if (controlIsUp && !gateway.table.loaded) await once(gateway.table, "loaded");
   return { gateway, control, port: gateway.address.port };
 }
 
