@@ -20,6 +20,7 @@ const graceSeconds = 10;
  * stop was cancelled. Asleep already is fine. Throws ApiError `not_found` and `engine_unavailable`.
  */
 export function stopSandbox(use: Collaborators, id: SandboxId, request: StopRequest): Promise<Sandbox> {
+  if (request.drain === "force") use.drains.get(id)?.hurry();
   return use.lock.run(id, () => stopHoldingLock(use, id, request));
 }
 

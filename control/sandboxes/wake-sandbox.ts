@@ -97,6 +97,10 @@ async function start(
     records.change(id, changes, { ...event, outcome: start.refusal.code }, []);
     return refused(start.refusal);
   }
+  if (start.state.state !== "running") {
+    const ended = await recordCrash(use, id, start.state);
+    return refused(ended?.reason ? (ended.reason as WakeRefusal) : gone(ended));
+  }
   const running = records.change(id, startedChanges(current, start, now()), event, start.state.endpoints);
   return ready(running ?? current);
 }
