@@ -22,14 +22,21 @@ const endToEnd: ReadonlySet<string> = new Set([
   "sec-websocket-key",
 ]);
 
+/** What Next.js serves for its own use, below any base path. It refuses a foreign `Origin` there as on an upgrade. */
+const devServerPaths = /^[^?]*\/(?:_next\/|__nextjs_)/;
+
 /**
  * The request's headers for the app, name and value in turn, in the client's order and spelling. `Host` comes first and
- * follows the sandbox's policy; an upgrade's `Origin` follows it when it named the same host.
+ * follows the sandbox's policy; the `Origin` of an upgrade, and of what a page asks of its development server, follows it
+ * when it named the same host.
  */
 export function upstreamHeaders(exchange: Exchange, target: Target): string[] {
   const publicHost = exchange.head.host;
   const host = upstreamHost(target, publicHost);
-  const rewrite = exchange.upgrade !== undefined && host !== publicHost;
+  const { request, upgrade, head } = exchange;
+  const isForDevServer =
+    upgrade !== undefined || (request.headers.origin !== undefined && devServerPaths.test(head.target));
+  const rewrite = isForDevServer && host !== publicHost;
   return passedHeaders(exchange, host, rewrite ? (origin) => upstreamOrigin(origin, publicHost, host) : undefined);
 }
 
