@@ -79,7 +79,7 @@ t.test("adapters are known to those who put the program together alone", async (
 
 t.test("the environment is read by the configuration alone", async (t) => {
   const readers = [...programs("control/**/*.ts"), ...programs("gateway/**/*.ts")].filter((file) => {
-    const isTestSupport = file.includes("/testing/") || importsOf(file).includes("tap");
+    const isTestSupport = /\/(?:testing|fixtures)\/|\/test-[a-z]+\.ts$/.test(file) || importsOf(file).includes("tap");
     return !isTestSupport && /\bprocess\.env\b/.test(readFileSync(join(root, file), "utf8"));
   });
   t.same(readers.sort(), ["control/certificates/render-static.ts", "control/config.ts", "gateway/config.ts"]);
