@@ -21,6 +21,8 @@ export type TunnelOptions = {
   readonly open: Set<() => void>;
 };
 
+const lingerMs = 2_000;
+
 /**
  * Carries upgrades to WebSocket (RFC 6455 §4). The client gets its 101 only after the app's; any other answer of the app
  * passes through as an ordinary response. From then on bytes go both ways untouched until either side ends.
@@ -121,20 +123,30 @@ function relay(
   client.pipe(upstream);
   upstream.pipe(client, { end: false });
   const goAway = () => {
-    if (fromApp.closed || !fromApp.atBoundary) client.end();
-    else client.end(closeFrame(1001));
+    if (!client.writableEnded) client.end(fromApp.closed || !fromApp.atBoundary ? undefined : closeFrame(1001));
+    upstream.destroy();
   };
   // A sandbox that goes to sleep takes its sockets with it: that is no fault of the app's.
   upstream.once("end", () => (isLeaving() ? goAway() : client.end()));
   upstream.on("error", () => (isLeaving() ? goAway() : client.destroy()));
-  upstream.once("close", () => client.writableEnded || client.destroy());
+  upstream.once("close", () => closeSoon(client));
   client.on("error", () => upstream.destroy());
   client.once("close", () => upstream.destroy());
   return () => {
     upstream.unpipe(client);
     goAway();
-    upstream.destroy();
   };
+}
+
+/** Closes a client whose app is gone: one that heard of the end may keep its own side open for a moment only. */
+function closeSoon(client: Duplex): void {
+  if (!client.writableEnded) return void client.destroy();
+  const linger = () => {
+    const timer = setTimeout(() => client.destroy(), lingerMs);
+    client.once("close", () => clearTimeout(timer));
+  };
+  if (client.writableFinished) linger();
+  else client.once("finish", linger);
 }
 
 function count(
