@@ -1,0 +1,19 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { ScenarioOptions } from "./scenario.ts";
+import { createSandbox, type Sandbox, type Stack, startStack } from "./stack.ts";
+
+/** A stack with one sandbox that runs `apps/answers`, and where that app really listens. */
+export type Answers = AsyncDisposable & { readonly stack: Stack; readonly sandbox: Sandbox; readonly port: number };
+
+export async function startAnswers({ profileDirectory }: ScenarioOptions): Promise<Answers> {
+  const stack = await startStack({ profileDirectory });
+  try {
+    const sandbox = await createSandbox(stack, "answers", ["sh", "run.sh"]);
+    const port = Number(await readFile(join(sandbox.directory, "port"), "utf8"));
+    return { stack, sandbox, port, [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose]() };
+  } catch (error) {
+    await stack[Symbol.asyncDispose]();
+    throw error;
+  }
+}

@@ -1,0 +1,10 @@
+import type { Scenario } from "../scenario.ts";
+import { activity } from "./activity.ts";
+import { bodies } from "./bodies.ts";
+import { proxy } from "./proxy.ts";
+import { sockets } from "./sockets.ts";
+import { stampede } from "./stampede.ts";
+import { wake } from "./wake.ts";
+
+/** Every scenario, in the order in which they run. */
+export const scenarios: readonly Scenario[] = [proxy, bodies, sockets, stampede, wake, activity];

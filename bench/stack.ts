@@ -1,0 +1,100 @@
+import { mkdtempSync } from "node:fs";
+import { cp, mkdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { ulid } from "ulid";
+import { request } from "undici";
+import { type Child, firstLine, startChild } from "./child.ts";
+
+/** What is measured: the real control with the process engine, and the real gateway with one worker. */
+export interface Stack extends AsyncDisposable {
+  readonly gateway: { readonly pid: number; readonly port: number };
+  /** `host:port` of control's API. */
+  readonly api: string;
+  readonly dataDirectory: string;
+}
+
+export type Sandbox = {
+  readonly id: string;
+  /** The `Host` of its preview. */
+  readonly host: string;
+  /** Where its program runs. */
+  readonly directory: string;
+};
+
+const root = fileURLToPath(new URL("../", import.meta.url));
+const apps = fileURLToPath(new URL("apps/", import.meta.url));
+
+export async function startStack({ profileDirectory }: { profileDirectory?: string | undefined } = {}): Promise<Stack> {
+  await using started = new AsyncDisposableStack();
+  // Short, since a unix socket is put there.
+  const dataDirectory = mkdtempSync(join(tmpdir(), "bench-"));
+  started.defer(() => rm(dataDirectory, { recursive: true, force: true }));
+  const env = {
+    PATH: process.env.PATH,
+    SANDBOXD_ENV_FILE: join(dataDirectory, "none"),
+    SANDBOXD_DATA_DIR: dataDirectory,
+    SANDBOXD_ENGINE: "process",
+    SANDBOXD_API_BIND: "127.0.0.1:0",
+    GATEWAY_BIND: "127.0.0.1:0",
+    GATEWAY_WORKERS: "1",
+    SANDBOXD_GATEWAY_DRAIN_SECONDS: "0",
+    // Every wake is waited for: a slow machine shall be slow, not show a page.
+    SANDBOXD_HOLD_NAVIGATION_MS: "60000",
+  };
+  const profiling = profileDirectory === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDirectory}`];
+  const gateway = started.use(startChild(process.execPath, [...profiling, join(root, "gateway", "main.ts")], { env }));
+  const preview = await listening(gateway, "preview");
+  const control = started.use(startChild(process.execPath, [join(root, "control", "main.ts")], { env }));
+  const api = await listening(control, "api");
+  const all = started.move();
+  return {
+    gateway: { pid: gateway.pid, port: Number(preview.slice(preview.lastIndexOf(":") + 1)) },
+    api,
+    dataDirectory,
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
+}
+
+/** Makes a sandbox that runs one of the folders in `apps/`. */
+export async function createSandbox(stack: Stack, app: string, cmd: readonly string[]): Promise<Sandbox> {
+  const id = ulid();
+  const directory = join(stack.dataDirectory, "workspaces", id, "workspace", "app");
+  await mkdir(directory, { recursive: true });
+  await cp(join(apps, app), directory, { recursive: true });
+  const made = (await callApi(stack, "POST", "/v1/sandboxes", { id, ports: [3000], cmd })) as {
+    previews: [{ url: string }];
+  };
+  return { id, host: new URL(made.previews[0].url).host, directory };
+}
+
+/** Puts a sandbox to sleep, whatever it does. */
+export async function stopSandbox(stack: Stack, { id }: Sandbox): Promise<void> {
+  await callApi(stack, "POST", `/v1/sandboxes/${id}/stop`, { drain_seconds: 1 });
+}
+
+/** The sum of one of control's counters over its labels. */
+export async function readCounter({ api }: Stack, name: string): Promise<number> {
+  const { body } = await request(`http://${api}/metrics`);
+  const lines = (await body.text()).split("\n").filter((line) => line.startsWith(name));
+  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
+}
+
+async function callApi({ api }: Stack, method: "POST", path: string, sent: object): Promise<unknown> {
+  const answer = await request(`http://${api}${path}`, {
+    method,
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(sent),
+  });
+  const text = await answer.body.text();
+  if (answer.statusCode >= 300) throw new Error(`${method} ${path}: ${answer.statusCode} ${text}`);
+  return JSON.parse(text);
+}
+
+function listening(child: Child, listener: string): Promise<string> {
+  return firstLine(child, (line) => {
+    const entry = JSON.parse(line) as { msg?: string; listener?: string; address?: string };
+    return entry.msg === "listening" && entry.listener === listener ? entry.address : undefined;
+  });
+}

@@ -1,0 +1,13 @@
+/** The middle value, or the mean of the two in the middle. NaN for none. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length / 2;
+  return Number.isInteger(middle)
+    ? (sorted[middle - 1]! + sorted[middle]!) / 2
+    : (sorted[Math.floor(middle)] ?? Number.NaN);
+}
+
+/** The median of the quotients of what was measured next to each other: a slow moment of the machine slows both. */
+export function medianRatio(values: readonly number[], reference: readonly number[]): number {
+  return median(values.map((value, round) => value / reference[round]!));
+}

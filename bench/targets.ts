@@ -1,0 +1,33 @@
+/** What SPEC section 7 asks of a measurement. An aim is where it shall get to later: missing it is no failure yet. */
+export type Target = { readonly most?: number; readonly least?: number; readonly aim?: number };
+
+/** By the measurement's name; one without a target is there to be read beside the others. */
+export const targets: Readonly<Record<string, Target>> = {
+  "proxy: CPU per request ÷ http-proxy": { most: 0.6 },
+  "proxy: CPU per request ÷ undici": { most: 1.15 },
+  "proxy: CPU per request ÷ nginx": { aim: 1.3 },
+  "bodies: throughput per CPU ÷ undici": { least: 0.9 },
+  "sockets: memory per idle socket": { most: 20 },
+  "sockets: descriptors left after they closed": { most: 3 },
+  "sockets: memory after the third close ÷ after the second": { most: 1.1 },
+  "stampede: starts": { most: 1, least: 1 },
+  "stampede: answers lost": { most: 0 },
+  "wake: first byte − floor, p50": { most: 25 },
+  "activity: transactions per second": { most: 1 },
+};
+
+export type Verdict = "met" | "missed" | "aim met" | "aim" | "";
+
+export function judge({ most, least, aim }: Target, value: number): Verdict {
+  if (most !== undefined && !(value <= most)) return "missed";
+  if (least !== undefined && !(value >= least)) return "missed";
+  if (aim !== undefined) return value <= aim ? "aim met" : "aim";
+  return "met";
+}
+
+export function formatTarget({ most, least, aim }: Target): string {
+  if (most !== undefined && most === least) return `= ${most}`;
+  if (most !== undefined) return `≤ ${most}`;
+  if (least !== undefined) return `≥ ${least}`;
+  return `aim ≤ ${aim}`;
+}
