@@ -11,6 +11,14 @@ import {
 } from "./engine-under-test.ts";
 
 const ignoreTerm = `process.on("SIGTERM", () => console.log("ignored"));${serverProgram}`;
+/** A child that says when it got SIGTERM, and a parent that takes no notice. */
+const withPoliteChild = `
+  process.on("SIGTERM", () => {});
+  require("node:child_process").spawn(process.execPath, ["-e",
+    'process.on("SIGTERM", () => { console.log("saved"); process.exit() }); console.log("ready"); setInterval(() => {}, 1000)'],
+    { stdio: "inherit" });
+  setInterval(() => {}, 1000);
+`;
 /** A child that ignores SIGTERM as well, and says its pid. */
 const withChild = `
   const child = require("node:child_process").spawn(process.execPath, ["-e",
@@ -149,6 +157,15 @@ function stopContract(t: Test, setup: ContractSetup): void {
     t.ok(Date.now() - before >= 950, "the grace was given");
     t.match(exit, { code: null, signal: "SIGKILL" });
     t.ok((await texts(engine.logs(stubborn.id, {}))).includes("ignored"));
+  });
+
+  t.test("setDesired() sends SIGTERM to children too", async (t) => {
+    const { engine, spec, start } = await setup(t);
+    const parent = spec(withPoliteChild);
+    await start(parent);
+    await until("the child", async () => (await texts(engine.logs(parent.id, {}))).includes("ready"));
+    await engine.setDesired(parent.id, "stopped", { graceSeconds: 1 });
+    t.same(await texts(engine.logs(parent.id, {})), ["ready", "saved"]);
   });
 
   t.test("setDesired() ends the whole process tree", async (t) => {

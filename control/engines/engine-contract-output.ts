@@ -53,6 +53,20 @@ function environmentContract(t: Test, setup: ContractSetup, { home, host }: Engi
 }
 
 function logContract(t: Test, setup: ContractSetup): void {
+  t.test("logs() ends with the sandbox that it follows, though another takes its place", async (t) => {
+    const { engine, spec, start } = await setup(t);
+    const server = spec(serverProgram);
+    await start(server);
+    const seen: string[] = [];
+    const following = (async () => {
+      for await (const { line } of engine.logs(server.id, { follow: true })) seen.push(line);
+    })();
+    await until("the first line", () => seen.length === 1);
+    await start({ ...server, env: { COLOR: "blue" } });
+    await following;
+    t.same(seen, ["listening"]);
+  });
+
   t.test("logs() keeps what each stream said, with its time, over the end", async (t) => {
     const { engine, spec, start, events } = await setup(t);
     const before = Date.now();

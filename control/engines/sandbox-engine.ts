@@ -37,7 +37,10 @@ export interface SandboxEngine {
   /** Ports that something in a running sandbox listens on. */
   listeners(id: SandboxId): Promise<Listeners>;
 
-  /** The last `tail` lines (default: all that are kept), then with `follow` each new one until the signal aborts or the sandbox is removed. */
+  /**
+   * The last `tail` lines (default: all that are kept), then with `follow` each new one, over the ends of runs, until the
+   * signal aborts or the sandbox is removed or replaced.
+   */
   logs(id: SandboxId, options: { tail?: number; follow?: boolean; signal?: AbortSignal }): AsyncIterable<LogLine>;
 
   /**

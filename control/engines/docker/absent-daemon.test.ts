@@ -115,3 +115,26 @@ t.test("watch() says resync when events come again after a gap", async (t) => {
   await until("both events", () => events.length === 2);
   t.same(events, [{ type: "resync" }, { type: "ended", id, exit: { code: 3, signal: null, outOfMemory: false } }]);
 });
+
+t.test("watch() asks the container when the word that memory ran out comes late", async (t) => {
+  const { open, socketPath } = await setUp(t);
+  const id = newId();
+  const die = { Action: "die", Actor: { Attributes: { "sandboxed.id": id, exitCode: "137" } } };
+  let stream: ServerResponse | undefined;
+  await daemon(t, socketPath, (request, response) => {
+    if (request.url!.includes("/events?")) {
+      stream = response;
+      response.flushHeaders();
+      return true;
+    }
+    if (!request.url!.includes(`/containers/s-${id.toLowerCase()}/json`)) return false;
+    response.setHeader("Content-Type", "application/json").end(JSON.stringify({ State: { OOMKilled: true } }));
+    return true;
+  });
+  const engine = await open();
+  const events: EngineEvent[] = [];
+  engine.watch((event) => events.push(event));
+  stream!.write(`${JSON.stringify(die)}\n`);
+  await until("the end", () => events.length > 0);
+  t.same(events, [{ type: "ended", id, exit: { code: null, signal: "SIGKILL", outOfMemory: true } }]);
+});

@@ -157,6 +157,16 @@ function containerTests(t: Test, config: Config): void {
     t.same(await readdir(join(dataDir, "workspaces")), [spec.id]);
   });
 
+  t.test("ensure() of an unchanged sandbox needs no image", async (t) => {
+    const { engine, ensure } = await open(t, config);
+    const image = `${config.network}:gone`;
+    await docker.getImage(config.image).tag({ repo: config.network, tag: "gone" });
+    const spec = await ensure({ image });
+    await docker.getImage(image).remove();
+    await engine.ensure(spec);
+    t.match(await engine.setDesired(spec.id, "running"), { state: "running", runtime: { image } });
+  });
+
   t.test("the image answers on its port without a command", async (t) => {
     const { engine, ensure } = await open(t, config);
     const spec = await ensure();
