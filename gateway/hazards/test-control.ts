@@ -34,12 +34,12 @@ export class TestControl {
   listeners: Listeners = { reachable: [], loopbackOnly: [] };
   /** Returns false to break a call off without an answer. */
   accept: (call: Call) => Promise<boolean> | boolean = () => true;
+  revision = 0;
   #server: Server | undefined;
   readonly #streams = new Set<ServerResponse>();
   readonly #progress = new Map<string, Set<ServerResponse>>();
   readonly #routes = new Map<SandboxId, Route>();
   readonly #changes: RouteMessage[] = [];
-  #revision = 0;
   #epoch = ulid();
 
   constructor(directory: string) {
@@ -49,10 +49,6 @@ export class TestControl {
 
   get epoch(): string {
     return this.#epoch;
-  }
-
-  get revision(): number {
-    return this.#revision;
   }
 
   /** `keepEpoch`: it is the control from before, and streams may resume. */
@@ -73,7 +69,7 @@ export class TestControl {
   /** Tells every gateway of this route, with the next generation. */
   publish(route: Route): Route {
     const next = this.learn(route);
-    this.send({ type: "change", revision: this.#revision, route: next });
+    this.send({ type: "change", revision: this.revision, route: next });
     return next;
   }
 
@@ -82,14 +78,14 @@ export class TestControl {
     const known = this.#routes.get(route.id);
     const next = { ...route, generation: Math.max(route.generation, (known?.generation ?? 0) + 1) };
     this.#routes.set(route.id, next);
-    this.#changes[++this.#revision] = { type: "change", revision: this.#revision, route: next };
+    this.#changes[++this.revision] = { type: "change", revision: this.revision, route: next };
     return next;
   }
 
   remove(id: SandboxId): void {
     this.#routes.delete(id);
-    const removal = { type: "removal", revision: ++this.#revision, id } as const;
-    this.#changes[this.#revision] = removal;
+    const removal = { type: "removal", revision: ++this.revision, id } as const;
+    this.#changes[this.revision] = removal;
     this.send(removal);
   }
 
@@ -163,7 +159,7 @@ export class TestControl {
       return;
     }
     const routes = [...this.#routes.values()];
-    response.write(`${JSON.stringify({ type: "snapshot", epoch: this.#epoch, revision: this.#revision, routes })}\n`);
+    response.write(`${JSON.stringify({ type: "snapshot", epoch: this.#epoch, revision: this.revision, routes })}\n`);
   }
 
   #follow(id: string, response: ServerResponse): void {

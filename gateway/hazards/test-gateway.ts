@@ -100,6 +100,15 @@ export async function startApp(t: Test, onConnection: (socket: Socket) => void, 
   return (server.address() as AddressInfo).port;
 }
 
+/** A port of this machine that nobody listens on. */
+export async function freePort(): Promise<number> {
+  const server = createTcpServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
 /** An app that answers every request's head, when it is there whole, with what `answer` returns for it. */
 export function answering(
   answer: (head: string, socket: Socket) => string | Buffer | undefined,

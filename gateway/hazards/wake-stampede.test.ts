@@ -6,6 +6,7 @@ import {
   addRoute,
   answering,
   eventually,
+  freePort,
   newId,
   RawClient,
   routeTo,
@@ -349,7 +350,7 @@ t.test("an upgrade is held and carried once the sandbox runs", async (t) => {
 });
 
 t.test("a held request waits for a sandbox that runs until its port answers", async (t) => {
-  const port = await freePort(t);
+  const port = await freePort();
   const sleeping = await Sleeping.open(t, port);
   const client = await sleeping.firstClient();
   sleeping.succeed();
@@ -394,7 +395,7 @@ t.test("anything else that waits too long is told where the wait was", async (t)
   t.match(socket, /^HTTP\/1\.1 503 [\s\S]*X-Sandbox-Gateway: waking_timeout\r\n/, "an upgrade too");
 
   const test = await startGateway(t, { holdSeconds: 0.05 });
-  const host = await addRoute(test, routeTo(newId(), await freePort(t)));
+  const host = await addRoute(test, routeTo(newId(), await freePort()));
   const silent = await new RawClient(test.port).send(get(host, "Connection: close\r\n")).whole();
   t.match(silent, /^HTTP\/1\.1 502 [\s\S]*Retry-After: 5\r\n[\s\S]*X-Sandbox-Gateway: no_listener\r\n/);
 });
@@ -411,7 +412,7 @@ t.test("a wake that took too long for control is told as such", async (t) => {
 
 t.test("a port that does not listen is named with those that do", async (t) => {
   const test = await startGateway(t);
-  const upstreamPort = await freePort(t);
+  const upstreamPort = await freePort();
   const host = await addRoute(test, routeTo(newId(), upstreamPort));
   test.control.listeners = { reachable: [5173], loopbackOnly: [] };
   const elsewhere = await new RawClient(test.port).send(get(host, "Connection: close\r\n")).whole();
@@ -432,10 +433,3 @@ t.test("an answer that is not in the words of the contract is a control that is 
   t.match(client.text, /^HTTP\/1\.1 200 OK\r\n/);
   client.socket.destroy();
 });
-
-/** A port of this machine that nobody listens on. */
-async function freePort(t: Test): Promise<number> {
-  const port = Promise.withResolvers<number>();
-  await t.test("a port that nobody listens on", async (t) => port.resolve(await startApp(t, () => {})));
-  return await port.promise;
-}
