@@ -104,6 +104,12 @@ export class TestControl {
     for (const stream of this.#progress.get(id) ?? []) stream.write(`${JSON.stringify(message)}\n`);
   }
 
+  /** How many follow the wake of this sandbox, or of any. */
+  followers(id?: SandboxId): number {
+    const streams = id === undefined ? [...this.#progress.values()] : [this.#progress.get(id) ?? new Set()];
+    return streams.reduce((sum, { size }) => sum + size, 0);
+  }
+
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { host } = request.headers;
     const url = new URL(request.url!, "http://control");
