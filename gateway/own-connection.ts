@@ -51,7 +51,9 @@ export function openConnection({ address, upstreamPort }: Endpoint, options: Own
 
 /** Passes an app's final answer on, after which the client's connection ends. Throws when it cannot be an answer. */
 export function passAnswer(exchange: Exchange, answer: IncomingMessage, policy: DownstreamPolicy): void {
-  const { request, response } = exchange;
+  const { request, response, activity } = exchange;
+  // Interim answers come by events of their own; this one is a 101 that switches to nothing.
+  if (answer.statusCode! < 200) throw new Error(`the app answered ${answer.statusCode}`);
   const headers = downstreamHeaders(rawBuffers(answer), answer.statusCode!, policy);
   headers.push("Connection", "close");
   if (exchange.upgrade === undefined && !request.complete) closeLingering(request);
@@ -59,6 +61,11 @@ export function passAnswer(exchange: Exchange, answer: IncomingMessage, policy: 
   response.writeHead(answer.statusCode!, answer.statusMessage ?? "", headers);
   response.flushHeaders();
   answer.on("error", () => breakOff(exchange));
+  answer.on("data", (chunk: Buffer) => {
+    if (activity === undefined) return;
+    activity.bytesOut += chunk.length;
+    activity.lastDataAt = Date.now();
+  });
   answer.pipe(response);
 }
 

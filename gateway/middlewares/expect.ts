@@ -3,6 +3,7 @@ import { downstreamHeaders } from "../downstream-headers.ts";
 import type { Exchange, Handler } from "../exchange.ts";
 import { openConnection, passAnswer } from "../own-connection.ts";
 import type { Refuser } from "../refuse.ts";
+import { breakOff } from "../relay.ts";
 import { upstreamFailure } from "../upstream-failure.ts";
 import { upstreamHeaders } from "../upstream-headers.ts";
 import type { ConnectionError } from "../upstream-pools.ts";
@@ -22,7 +23,7 @@ export function expectContinue({ refuser, ...timeouts }: ExpectOptions): Handler
     const target = exchange.target!;
     const endpoint = target.route.endpoints.find(({ port }) => port === target.port);
     if (endpoint === undefined) return exchange.redial!();
-    const { request, response, head } = exchange;
+    const { request, response, head, activity } = exchange;
     const headers = upstreamHeaders(exchange, target);
     headers.push("Expect", "100-continue", "Connection", "close");
     if (head.body.kind === "chunked") headers.push("Transfer-Encoding", "chunked");
@@ -37,15 +38,23 @@ export function expectContinue({ refuser, ...timeouts }: ExpectOptions): Handler
       response.off("close", clientClosed);
       request.unpipe(upstream.request);
       upstream.request.destroy();
-      if (response.destroyed || response.headersSent) return response.destroy();
+      if (response.headersSent) return response.writableEnded ? undefined : breakOff(exchange);
+      if (response.destroyed) return;
       const failure = upstreamFailure(error, upstream.isConnected(), false);
       if (failure.kind === "unreachable") return exchange.redial!();
       const known = failure.kind === "refused" ? failure : undefined;
       refuser.refuse(exchange, known?.code ?? "upstream_reset", known && { detail: known.detail });
     };
+    const countIn = (chunk: Buffer) => {
+      if (activity === undefined) return;
+      activity.bytesIn += chunk.length;
+      activity.lastDataAt = Date.now();
+    };
     upstream.request.on("error", fail);
     // A client that is tired of waiting sends its body without having been asked to: that goes to the app as well.
-    upstream.request.once("socket", (socket) => socket.once("connect", () => request.pipe(upstream.request)));
+    upstream.request.once("socket", (socket) =>
+      socket.once("connect", () => request.on("data", countIn).pipe(upstream.request)),
+    );
     upstream.request.once("continue", () => response.writeContinue());
     relayAnswers(exchange, upstream.request, policy, fail);
   };

@@ -6,6 +6,7 @@ import { downstreamHeaders } from "../downstream-headers.ts";
 import type { Exchange, ExchangeActivity, Handler } from "../exchange.ts";
 import { type OwnConnection, openConnection, passAnswer, rawBuffers } from "../own-connection.ts";
 import type { Refuser } from "../refuse.ts";
+import { breakOff } from "../relay.ts";
 import { upstreamFailure } from "../upstream-failure.ts";
 import { upstreamHeaders } from "../upstream-headers.ts";
 import type { ConnectionError } from "../upstream-pools.ts";
@@ -53,7 +54,8 @@ function negotiate(
   const fail = (error: ConnectionError) => {
     response.off("close", clientClosed);
     upstream.destroy();
-    if (response.destroyed || response.headersSent) return;
+    if (response.headersSent) return response.writableEnded ? undefined : breakOff(exchange);
+    if (response.destroyed) return;
     const failure = upstreamFailure(error, isConnected(), false);
     if (failure.kind === "unreachable") return exchange.redial!();
     const known = failure.kind === "refused" ? failure : undefined;
@@ -63,6 +65,10 @@ function negotiate(
   upstream.once("upgrade", (answer, socket, bytes) => {
     response.off("close", clientClosed);
     if (response.destroyed) return socket.destroy();
+    if (!isWebSocket(answer)) {
+      socket.destroy();
+      return fail(new Error("the app switched to something else"));
+    }
     join(exchange, answer, socket as Socket, bytes, options);
   });
   // Anything other than 101 is the app's answer, and the end of the connection.
@@ -73,6 +79,11 @@ function negotiate(
       fail(error as Error);
     }
   });
+}
+
+/** Whether a 101 is one to WebSocket, with a reason that may be said again (RFC 9112 §4). */
+function isWebSocket({ headers, statusMessage = "" }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === "websocket" && !/[^\t\x20-\x7e\x80-\xff]/.test(statusMessage);
 }
 
 function hostname({ head }: Exchange): string {
