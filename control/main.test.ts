@@ -147,6 +147,9 @@ t.test("a control that was killed comes back with its sandboxes running", async 
     row: { status: "stopped", status_reason: null },
     live_state: "exited",
   });
+  t.match(await explained((await third.listening).address, id), [
+    { kind: "stop", cause: "shutdown", outcome: "stopped" },
+  ]);
   third.child.kill("SIGTERM");
   await third.ended;
 });
@@ -162,6 +165,11 @@ async function appAddress(directory: string, id: string): Promise<string> {
     await dispatcher.destroy();
     return `http://127.0.0.1:${reachable[0]}/`;
   }
+}
+
+async function explained(address: unknown, id: string): Promise<unknown> {
+  const { body } = await request(`http://${address}/v1/sandboxes/${id}/explain`);
+  return ((await body.json()) as { recent: unknown[] }).recent.slice(0, 1);
 }
 
 type Inspection = { row: { generation: number }; runtime: { pid: number } };

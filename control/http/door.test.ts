@@ -75,7 +75,7 @@ t.test("a body needs a JSON content type", async (t) => {
     "application/jsonp",
   ]) {
     const answer = await control.call("POST", "/v1/sandboxes", { body: appBody, headers: { "content-type": type } });
-    t.match(answer, { status: 400, body: { error: { code: "invalid_request" } } }, type);
+    t.match(answer, { status: 400, body: { error: { code: "invalid_request", message: /content type/ } } }, type);
   }
   const text = JSON.stringify({ ports: [] });
   const untyped = `POST /v1/sandboxes HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: ${text.length}\r\n\r\n${text}`;

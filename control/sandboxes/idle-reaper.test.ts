@@ -60,11 +60,11 @@ t.test("reapIdle() does not take a cancelled stop for a use of the sandbox", asy
 
 t.test("reapIdle() decides nothing while a worker is silent", async (t) => {
   const it = fixture(t);
-  const { id } = await running(it);
+  const { id, generation } = await running(it);
   it.use.workers.connect("w", () => {})();
   it.clock.now += hourMs;
   await reapIdle(it.use);
-  t.match(it.use.records.get(id), { status: "running" });
+  t.match(it.use.records.get(id), { status: "running", generation }, "not even a drain was tried");
 });
 
 t.test("reapIdle() waits for workers to come back before it judges what was awake before control", async (t) => {

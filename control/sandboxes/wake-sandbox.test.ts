@@ -59,6 +59,10 @@ t.test("wakeSandbox() is ready at once for one that runs, and starts one that is
   const it = fixture(t);
   const { id, run } = await running(it);
   t.match(await wakeSandbox(it.use, id, request), { outcome: "ready", wasRunning: true, sandbox: { run } });
+  t.notOk(
+    it.events.recent(id, 100).some(({ kind }) => kind === "wake"),
+    "that was no wake",
+  );
   it.engine.states.set(id, { ...(await it.engine.inspect(id)), state: "exited", endpoints: [], startedAt: null });
   t.match(await wakeSandbox(it.use, id, request), { outcome: "ready", wasRunning: false, sandbox: { run: run + 1 } });
 });
@@ -82,7 +86,7 @@ t.test("wakeSandbox() starts a paused sandbox whose container is gone", async (t
 });
 
 t.test("wakeSandbox() cancels an idle stop", async (t) => {
-  const it = fixture(t);
+  const it = fixture(t, { leaseMs: 600_000 });
   const { id, run } = await running(it);
   it.use.workers.connect("silent", () => {});
   const idle = { kind: "idle", isActive: () => false } as const;
