@@ -18,6 +18,7 @@ export function removalContract(t: Test, setup: ContractSetup): void {
   removeContract(t, setup);
   neighbourContract(t, setup);
   pauseContract(t, setup);
+  memoryContract(t, setup);
 }
 
 function removeContract(t: Test, setup: ContractSetup): void {
@@ -90,6 +91,41 @@ function pauseContract(t: Test, setup: ContractSetup): void {
     const { exit } = await engine.setDesired(server.id, "stopped", { graceSeconds: 5 });
     t.match(exit, { signal: "SIGTERM" });
     await firstEnd(events);
+  });
+}
+
+function memoryContract(t: Test, setup: ContractSetup): void {
+  t.test("memoryBytes() tells what a sandbox occupies, paused or not", async (t) => {
+    const { engine, spec, start } = await setup(t);
+    const [small, large] = [spec(serverProgram), spec(`const held = Buffer.alloc(64e6, 1);${serverProgram}`)];
+    t.equal(await engine.memoryBytes(newId()), null);
+    await engine.ensure(small);
+    t.equal(await engine.memoryBytes(small.id), null);
+    await Promise.all([start(small), start(large)]);
+    for (const { id } of [small, large]) await get((await engine.inspect(id)).endpoints[0]);
+    const [less, more] = [await engine.memoryBytes(small.id), await engine.memoryBytes(large.id)];
+    t.ok(less !== null && less > 1e6 && less < 1e9, `${less}`);
+    t.ok(more! - less! > 50e6, `${more} and ${less}`);
+    if (!(await engine.capabilities()).pause) return;
+    await engine.setDesired(large.id, "paused");
+    t.ok((await engine.memoryBytes(large.id))! > 50e6);
+  });
+
+  t.test("a paused sandbox shows its log, and goes on after its memory was taken back", async (t) => {
+    const { engine, spec, start } = await setup(t);
+    const { pause, reclaim } = await engine.capabilities();
+    if (!pause) return;
+    const server = spec(serverProgram);
+    await start(server);
+    const { endpoints } = await engine.inspect(server.id);
+    const { pid } = await get(endpoints[0]);
+    await engine.setDesired(server.id, "paused");
+    t.same(await texts(engine.logs(server.id, {})), ["listening"]);
+    if (reclaim) await engine.reclaim(server.id);
+    else await t.rejects(engine.reclaim(server.id), { name: "EngineError", code: "unsupported" });
+    t.match(await engine.inspect(server.id), { state: "paused" });
+    await engine.setDesired(server.id, "running");
+    t.equal((await get(endpoints[0])).pid, pid);
   });
 }
 

@@ -34,6 +34,18 @@ export interface SandboxEngine {
   /** Every sandbox that this engine holds, whoever made it. */
   list(): Promise<readonly EngineState[]>;
 
+  /**
+   * What its processes occupy of the machine's memory, in bytes, without file pages that can be dropped; null where it
+   * is not up or nobody knows.
+   */
+  memoryBytes(id: SandboxId): Promise<number | null>;
+
+  /**
+   * Has the kernel take back what a paused sandbox occupies, as much as it can. It never wakes it, and a wake does not
+   * wait for it. Throws `unsupported` where capabilities say so.
+   */
+  reclaim(id: SandboxId): Promise<void>;
+
   /** Ports that something in a running sandbox listens on. */
   listeners(id: SandboxId): Promise<Listeners>;
 
@@ -57,6 +69,8 @@ export type DesiredState = "running" | "paused" | "stopped";
 
 export type EngineCapabilities = {
   readonly pause: boolean;
+  /** Whether memory of a paused sandbox can be taken back. */
+  readonly reclaim: boolean;
   /** Facts for an operator, such as the API version, limits the daemon lowers, runtimes. */
   readonly details: Readonly<Record<string, string>>;
 };

@@ -23,6 +23,8 @@ export class MemoryEngine implements SandboxEngine {
   /** Every call that changes something: `ensure`, `running`, `paused`, `stopped`, `remove` … */
   readonly calls: string[] = [];
   readonly log: LogLine[] = [];
+  /** What each sandbox occupies, in bytes. */
+  readonly memory = new Map<SandboxId, number>();
   canPause = true;
   readonly #watchers = new Set<(event: EngineEvent) => void>();
   readonly #failures = new Map<string, EngineError>();
@@ -58,7 +60,7 @@ export class MemoryEngine implements SandboxEngine {
   }
 
   async capabilities(): Promise<EngineCapabilities> {
-    return { pause: this.canPause, details: {} };
+    return { pause: this.canPause, reclaim: this.canPause, details: {} };
   }
 
   async ensure(spec: SandboxSpec): Promise<void> {
@@ -91,6 +93,14 @@ export class MemoryEngine implements SandboxEngine {
   async list(): Promise<readonly EngineState[]> {
     await this.#step("list", { silent: true });
     return [...this.states.values()];
+  }
+
+  async memoryBytes(id: SandboxId): Promise<number | null> {
+    return this.memory.get(id) ?? null;
+  }
+
+  async reclaim(): Promise<void> {
+    await this.#step("reclaim");
   }
 
   async listeners(): Promise<Listeners> {

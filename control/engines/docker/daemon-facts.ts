@@ -1,6 +1,7 @@
 import type { EngineCapabilities } from "../sandbox-engine.ts";
 import type { DockerClient } from "./docker-client.ts";
 import { hasMemoryHigh } from "./memory-high.ts";
+import { canReclaim, reclaimDetail } from "./memory-reclaim.ts";
 import { probeOpenFiles, wantedOpenFiles } from "./open-file-limit.ts";
 
 export type DaemonFactsOptions = {
@@ -45,6 +46,7 @@ export class DaemonFacts {
     ]);
     return {
       pause: true,
+      reclaim: canReclaim(),
       details: {
         version: daemon.version,
         apiVersion: daemon.apiVersion,
@@ -55,6 +57,7 @@ export class DaemonFacts {
         security: (info.SecurityOptions ?? []).join(", "),
         openFiles: await this.#openFilesDetail(),
         memoryHigh: this.#memoryHighDetail(),
+        reclaim: reclaimDetail(),
         swapLimit: info.SwapLimit ? "enforced" : "not enforced by this kernel",
         betweenSandboxes: info.BridgeNfIptables
           ? "blocked by the network"

@@ -3,17 +3,18 @@ import type { ContainerInspectInfo } from "dockerode";
 import type { Logger } from "pino";
 import type { Listeners } from "#contract/gateway-api.ts";
 import { parseSandboxId, type SandboxId } from "#contract/sandbox-id.ts";
-import type {
-  DesiredState,
-  EngineCapabilities,
-  EngineEvent,
-  EngineExit,
-  EngineState,
-  LogLine,
-  SandboxEngine,
-  SandboxSpec,
+import {
+  type DesiredState,
+  type EngineCapabilities,
+  EngineError,
+  type EngineEvent,
+  type EngineExit,
+  type EngineState,
+  type LogLine,
+  type SandboxEngine,
+  type SandboxSpec,
 } from "../sandbox-engine.ts";
-import { inspectImage, isGone, pause, removeContainer, run, stop } from "./container-calls.ts";
+import { inspectImage, isGone, memoryUse, pause, removeContainer, run, stop } from "./container-calls.ts";
 import { type ContainerEvent, ContainerEvents } from "./container-events.ts";
 import { containerListeners } from "./container-listeners.ts";
 import { containerName, containerOptions, labelFilters, labels, withoutVolumes } from "./container-options.ts";
@@ -23,6 +24,7 @@ import { DockerClient } from "./docker-client.ts";
 import { removeAbandonedHelpers } from "./helper-container.ts";
 import { readLog } from "./log-reader.ts";
 import { hasMemoryHigh, setMemoryHigh } from "./memory-high.ts";
+import { canReclaim, reclaimMemory } from "./memory-reclaim.ts";
 import { ensureNetwork } from "./sandbox-network.ts";
 import { Workspaces } from "./workspaces.ts";
 
@@ -152,6 +154,21 @@ class DockerEngine implements SandboxEngine {
     };
     await Promise.all(Array.from({ length: inspectAtOnce }, inspectSome));
     return states.filter(({ state }) => state !== "missing");
+  }
+
+  async memoryBytes(id: SandboxId): Promise<number | null> {
+    try {
+      return await this.#client.use((docker) => memoryUse(docker.getContainer(containerName(id))));
+    } catch (error) {
+      if (isGone(error)) return null;
+      throw error;
+    }
+  }
+
+  async reclaim(id: SandboxId): Promise<void> {
+    if (!canReclaim()) throw new EngineError("unsupported", "Memory cannot be taken back here");
+    const found = await this.#find(id);
+    if (found?.State.Paused) await reclaimMemory(found.State.Pid, found.Id);
   }
 
   async listeners(id: SandboxId): Promise<Listeners> {

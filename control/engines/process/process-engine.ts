@@ -63,8 +63,10 @@ class ProcessEngine implements SandboxEngine {
   async capabilities(): Promise<EngineCapabilities> {
     return {
       pause: true,
+      reclaim: false,
       details: {
         isolation: "none",
+        reclaim: "not possible for processes: a paused sandbox keeps its memory",
         afterCrash: hasProcessTable ? "running sandboxes are adopted" : "running sandboxes are ended",
       },
     };
@@ -110,6 +112,14 @@ class ProcessEngine implements SandboxEngine {
 
   async list(): Promise<readonly EngineState[]> {
     return [...this.#sandboxes.values()].map((sandbox) => sandbox.state());
+  }
+
+  async memoryBytes(id: SandboxId): Promise<number | null> {
+    return this.#sandboxes.get(id)?.memoryBytes() ?? null;
+  }
+
+  async reclaim(): Promise<void> {
+    throw new EngineError("unsupported", "Memory of processes cannot be taken back");
   }
 
   async listeners(id: SandboxId): Promise<Listeners> {

@@ -13,7 +13,15 @@ import {
 import { sandboxEnvironment } from "../sandbox-environment.ts";
 import { tcpListeners, toListeners } from "../tcp-table.ts";
 import type { FreePorts } from "./free-ports.ts";
-import { bootId, hasProcessTable, isRunning, type Leader, socketInodes, startedAtByPs } from "./process-table.ts";
+import {
+  bootId,
+  hasProcessTable,
+  isRunning,
+  type Leader,
+  residentBytes,
+  socketInodes,
+  startedAtByPs,
+} from "./process-table.ts";
 import { SandboxLog } from "./sandbox-log.ts";
 import { type RunRecord, type SandboxRecord, writeRecord } from "./sandbox-record.ts";
 import { SandboxRun } from "./sandbox-run.ts";
@@ -134,6 +142,12 @@ export class ProcessSandbox {
   async remove(): Promise<void> {
     await this.log.close();
     await rm(this.#options.directory, { recursive: true, force: true });
+  }
+
+  /** null unless it is up and the system tells. Pages that its processes share count once for each. */
+  memoryBytes(): number | null {
+    if (this.#run === undefined || !hasProcessTable) return null;
+    return this.#run.tree().reduce((sum, { pid }) => sum + residentBytes(pid), 0);
   }
 
   listeners(): Listeners {

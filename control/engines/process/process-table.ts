@@ -70,6 +70,12 @@ export function startedAtByPs(pid: number): number | undefined {
   return Date.parse(stdout ?? "") || undefined;
 }
 
+/** What a process has in memory, in bytes; 0 when it has ended. */
+export function residentBytes(pid: number): number {
+  const kibibytes = /^VmRSS:\s+([0-9]+) kB$/m.exec(read(`/proc/${pid}/status`))?.[1];
+  return Number(kibibytes ?? 0) * 1024;
+}
+
 /** The inodes of all sockets that these processes hold. */
 export function socketInodes(tree: readonly ProcessEntry[]): Set<string> {
   const inodes = new Set<string>();
