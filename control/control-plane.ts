@@ -58,7 +58,6 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
   opened.defer(() => database.close());
   const engine = await openEngine(config, logger);
   opened.defer(() => engine.close());
-  const capabilities = await engine.capabilities();
   opened.use(await openTraefikEdge(config, logger));
 
   const events = new EventStore(database);
@@ -79,7 +78,6 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
     use,
     feed,
     events,
-    capabilities,
     closing,
     synced: synced.promise,
     idempotency: new Idempotency(idempotencyKeys, Date.now),

@@ -1,6 +1,6 @@
 import { parseSandboxId, type SandboxId } from "#contract/sandbox-id.ts";
 import { ApiError, notFound } from "../api-error.ts";
-import type { EngineCapabilities } from "../engines/sandbox-engine.ts";
+import type { SandboxEngine } from "../engines/sandbox-engine.ts";
 import type { RouteFeed } from "../routes/route-feed.ts";
 import type { Collaborators } from "../sandboxes/collaborators.ts";
 import type { Sandbox } from "../sandboxes/sandbox.ts";
@@ -16,7 +16,6 @@ export type Api = {
   readonly events: EventStore;
   readonly idempotency: Idempotency;
   readonly resources: ResourceSettings;
-  readonly capabilities: EngineCapabilities;
   /** Resolves when the rows were compared with the engine for the first time: before that no route is told. */
   readonly synced: Promise<void>;
   /** Aborts when control stops: nobody waits any longer. */
@@ -43,16 +42,20 @@ export function show(api: Api, sandbox: Sandbox): Resource {
   return toResource(sandbox, api.resources);
 }
 
-/** Refuses what this engine cannot do. Throws ApiError `invalid_request`. */
-export function checkPossible(
-  { use, capabilities }: Api,
+/** Refuses what this engine cannot do. Throws ApiError `invalid_request`, and EngineError while it is away. */
+export async function checkPossible(
+  { use: { engine } }: Api,
   body: PatchBody,
   cmd: readonly string[] | null | undefined,
-): void {
-  if (cmd === null && use.engine.kind === "process") {
+): Promise<void> {
+  if (cmd === null && engine.kind === "process") {
     throw new ApiError("invalid_request", "body: cmd is required on the process engine");
   }
-  if (body.sleep_mode === "pause" && !capabilities.pause) {
-    throw new ApiError("invalid_request", "body: sleep_mode pause is not possible on this engine");
-  }
+  if (body.sleep_mode === "pause") await checkPause(engine, "sleep_mode");
+}
+
+/** Refuses to pause where that is not possible. Throws as `checkPossible`. */
+export async function checkPause(engine: SandboxEngine, field: string): Promise<void> {
+  const { pause } = await engine.capabilities();
+  if (!pause) throw new ApiError("invalid_request", `body: ${field} pause is not possible on this engine`);
 }

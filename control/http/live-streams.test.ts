@@ -29,13 +29,22 @@ t.test("open() sends its head at once, and end() ends it properly", async (t) =>
   stream.push("too late");
 });
 
-t.test("cut() and close() end it like a broken connection", async (t) => {
-  const first = await open(t);
-  first.stream.cut();
-  await t.rejects(first.body.text());
-  const second = await open(t);
-  second.streams.close();
-  await t.rejects(second.body.text());
+t.test("cut() ends it like a broken connection", async (t) => {
+  const { stream, body } = await open(t);
+  stream.cut();
+  await t.rejects(body.text());
+});
+
+t.test("close() ends it after what was pushed, and cuts a reader that takes nothing", async (t) => {
+  const { streams, stream, body } = await open(t);
+  stream.push("last words");
+  streams.close();
+  t.equal(await body.text(), "last words");
+  const slow = await open(t);
+  for (let n = 0; n < 100; n++) slow.stream.push("x".repeat(100_000));
+  const over = new Promise((resolve) => slow.stream.signal.addEventListener("abort", resolve));
+  slow.streams.close();
+  await over;
 });
 
 t.test("signal aborts when the reader hangs up", async (t) => {

@@ -4,6 +4,8 @@ import type { FastifyReply } from "fastify";
 /** A watcher that lets so much pile up is cut: it comes back and resumes. */
 const defaultMostBuffered = 64 * 1024 * 1024;
 
+const endPatienceMs = 500;
+
 /** One answer that goes on until somebody ends it. */
 export type LiveStream = {
   /** Aborts when the stream is over, whoever ended it. */
@@ -39,7 +41,9 @@ export class LiveStreams {
       over.abort();
     });
     response.on("error", () => response.destroy());
-    response.writeHead(200, { "content-type": contentType, "cache-control": "no-store", "x-accel-buffering": "no" });
+    // Its connection ends with it: a server that closes waits for no other call.
+    const headers = { "cache-control": "no-store", "x-accel-buffering": "no", connection: "close" };
+    response.writeHead(200, { "content-type": contentType, ...headers });
     response.flushHeaders();
     if (this.#closed) response.destroy();
     return {
@@ -51,9 +55,14 @@ export class LiveStreams {
     };
   }
 
+  /** Ends every stream, after what was pushed to it; one that does not take that soon is cut. */
   close(): void {
     this.#closed = true;
-    for (const response of this.#open) response.destroy();
+    for (const response of this.#open) {
+      response.end();
+      const cut = setTimeout(() => response.destroy(), endPatienceMs);
+      response.on("close", () => clearTimeout(cut));
+    }
   }
 
   /** Whether there is room for more. */

@@ -1,6 +1,7 @@
 import t from "tap";
 import { apiErrorCodes } from "#contract/error-codes.ts";
 import { ApiError } from "../api-error.ts";
+import { EngineError } from "../engines/sandbox-engine.ts";
 import { errorAnswer, isRetryable, toApiError } from "./problem.ts";
 import { ValidationError } from "./validation.ts";
 
@@ -47,6 +48,8 @@ t.test("toApiError() tells a caller's mistake from ours", async (t) => {
     code: "invalid_request",
     message: "bad JSON",
   });
+  t.match(toApiError(new EngineError("engine_unavailable", "away")), { code: "engine_unavailable", message: "away" });
+  t.match(toApiError(new EngineError("unsupported", "cannot")), { code: "invalid_request" });
   const bug = new TypeError("secret detail");
   t.match(toApiError(bug), { code: "internal", message: "Internal error", cause: bug });
   const known = new ApiError("conflict", "c");

@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import type { ApiErrorCode } from "#contract/error-codes.ts";
 import { ApiError } from "../api-error.ts";
+import { EngineError } from "../engines/sandbox-engine.ts";
 import { ValidationError } from "./validation.ts";
 
 /** The one table from code to status. */
@@ -73,6 +74,7 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
 export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof ValidationError) return new ApiError("invalid_request", error.message, { cause: error });
+  if (error instanceof EngineError) return engineError(error);
   const { statusCode = 500, code, message } = error as Partial<FastifyError>;
   if (statusCode === 413) return new ApiError("too_large", "The body is too large", { cause: error });
   if (code === "FST_ERR_CTP_INVALID_MEDIA_TYPE") {
@@ -81,6 +83,11 @@ export function toApiError(error: unknown): ApiError {
   if (statusCode >= 400 && statusCode < 500)
     return new ApiError("invalid_request", message ?? "Bad request", { cause: error });
   return new ApiError("internal", "Internal error", { cause: error });
+}
+
+function engineError(error: EngineError): ApiError {
+  const { code, message } = error;
+  return new ApiError(code === "unsupported" ? "invalid_request" : code, message, { cause: error });
 }
 
 function isVersioned(url: string): boolean {

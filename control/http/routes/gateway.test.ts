@@ -43,7 +43,7 @@ t.test("the routes stream follows a sandbox from its creation to its removal", a
   const later = control.watch();
   await later.next();
   t.notOk(later.routes.has(id));
-  const revisions = watch.messages.map(({ revision }) => revision);
+  const revisions = watch.messages.flatMap((message) => ("revision" in message ? [message.revision] : []));
   t.same(
     revisions,
     revisions.map((_, index) => revisions[0]! + index),

@@ -5,7 +5,7 @@ import { keepAlive, lease } from "../../sandboxes/keep-alive.ts";
 import { probePort } from "../../sandboxes/probe-port.ts";
 import { type StopRequest, stopSandbox } from "../../sandboxes/stop-sandbox.ts";
 import { wakeSandbox } from "../../sandboxes/wake-sandbox.ts";
-import { type Api, idOf, sandboxOf, show } from "../api.ts";
+import { type Api, checkPause, idOf, sandboxOf, show } from "../api.ts";
 import { gone } from "../gone.ts";
 import { idParams, resource, versionedError } from "../schemas.ts";
 import type { ApiServer } from "../server.ts";
@@ -43,7 +43,9 @@ export function lifecycleRoutes(server: ApiServer, api: Api): void {
   const stopResponse = { 200: resource, 202: resource, ...errors };
   server.post("/v1/sandboxes/:id/stop", { schema: { ...stopped, response: stopResponse } }, async (request, reply) => {
     const sandbox = sandboxOf(api, request.params);
-    const stop = stopSandbox(api.use, sandbox.id, toStop(api, sandbox.sleepMode, request.body));
+    const asked = toStop(sandbox.sleepMode, request.body);
+    if (asked.mode === "pause") await checkPause(api.use.engine, "mode");
+    const stop = stopSandbox(api.use, sandbox.id, asked);
     if (request.query.wait !== "none") return show(api, await stop);
     stop.catch((error: unknown) => request.log.warn({ sandbox: sandbox.id, err: error }, "a stop failed"));
     return reply.code(202).send(show(api, sandboxOf(api, request.params)));
@@ -82,11 +84,8 @@ export function lifecycleRoutes(server: ApiServer, api: Api): void {
   );
 }
 
-function toStop(api: Api, sleepMode: string, body: Static<typeof stopBody>): StopRequest {
+function toStop(sleepMode: string, body: Static<typeof stopBody>): StopRequest {
   const { mode = sleepMode === "pause" ? "pause" : "stop", drain_seconds = 10, force = false } = body;
-  if (mode === "pause" && !api.capabilities.pause) {
-    throw new ApiError("invalid_request", "body: mode pause is not possible on this engine");
-  }
   const drain = force ? "force" : ({ kind: "asked", milliseconds: drain_seconds * 1000 } as const);
   return { cause: "operator", mode, drain };
 }

@@ -92,7 +92,7 @@ export function sandboxRoutes(server: ApiServer, api: Api): void {
     { schema: { ...patched, response: { 200: resource, ...errors } } },
     async (request, reply) => {
       const { body, params, headers } = request;
-      checkPossible(api, body, body.cmd);
+      await checkPossible(api, body, body.cmd);
       const ifGeneration = parseIfMatch(headers["if-match"]);
       const options = ifGeneration === undefined ? {} : { ifGeneration };
       const sandbox = patchSandbox(api.use, idOf(params), (current) => toChanges(body, current), options);
@@ -125,10 +125,10 @@ type CreateCall = {
 };
 
 /** Creates a sandbox, once for all calls with the same key. */
-export function create(api: Api, call: CreateCall): Promise<StoredAnswer> {
+export async function create(api: Api, call: CreateCall): Promise<StoredAnswer> {
   const { body, query, key, caller, url } = call;
   const { id: text, ...decided } = body;
-  checkPossible(api, body, body.cmd ?? null);
+  await checkPossible(api, body, body.cmd ?? null);
   const given = text === undefined ? undefined : parseSandboxId(text);
   if (text !== undefined && given === undefined) throw new ApiError("invalid_request", "body: id must be a ULID");
   const waits = query.wait !== "none";

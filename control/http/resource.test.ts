@@ -1,0 +1,106 @@
+import t from "tap";
+import { newSandboxId } from "../sandboxes/create-sandbox.ts";
+import { newSandbox, type Sandbox } from "../sandboxes/sandbox.ts";
+import { policy } from "../testing/fixture.ts";
+import { toChanges, toPolicy, toResource, toTime } from "./resource.ts";
+
+const settings = {
+  origin: { domain: "example.com", scheme: "https", publicPort: 443 },
+  idleThresholdSeconds: 2100,
+  defaultImage: "base",
+} as const;
+const sandbox = newSandbox(newSandboxId(), policy, 0);
+
+t.test("toPolicy() fills in the defaults", async (t) => {
+  t.same(toPolicy({ ports: [3000], cmd: ["app"] }), policy);
+});
+
+t.test("toResource() shows what counts: the default image and threshold", async (t) => {
+  t.match(toResource(sandbox, settings), { image: "base", idle_seconds: 2100 });
+  t.match(toResource({ ...sandbox, image: "own", idleSeconds: 5 }, settings), { image: "own", idle_seconds: 5 });
+  t.match(toResource(sandbox, { ...settings, defaultImage: null }), { image: null });
+});
+
+t.test("toResource() tells code and signal of an exit, and of nothing else", async (t) => {
+  const reason = { code: "exited", message: "m", exitCode: 1, logTail: ["secret"] } as const;
+  const shown = toResource({ ...sandbox, reason }, settings).status_reason;
+  t.same(shown, { code: "exited", message: "m", exit_code: 1, signal: null });
+  const failed = toResource({ ...sandbox, reason: { code: "start_failed", message: "m" } }, settings).status_reason;
+  t.same(failed, { code: "start_failed", message: "m" });
+});
+
+t.test("toResource() and toChanges() agree on every field that can be changed", async (t) => {
+  const rich: Sandbox = {
+    ...sandbox,
+    ...{
+      hostPolicy: "preserve",
+      hostPolicyByPort: { 3000: "localhost" },
+      labels: { a: "b" },
+      env: { A: "1" },
+      disk: "1G",
+    },
+    ...{ wakePolicy: { classes: { api: { wake: false } }, noindex: false, maxUnattendedSeconds: 9 }, idleSeconds: 7 },
+    ...{ external: { userId: "u", projectId: "p", workspaceId: "w" }, image: "own", cpu: 0.5 },
+  };
+  const {
+    id,
+    status,
+    status_reason,
+    generation,
+    previews,
+    created_at,
+    updated_at,
+    started_at,
+    last_active_at,
+    keepalive_until,
+    ...body
+  } = toResource(rich, settings);
+  t.ok([
+    id,
+    status,
+    status_reason,
+    generation,
+    previews,
+    created_at,
+    updated_at,
+    started_at,
+    last_active_at,
+    keepalive_until,
+  ]);
+  const changes = toChanges(body, policy);
+  for (const [field, value] of Object.entries(changes)) t.same(rich[field as keyof typeof rich], value, field);
+  t.same(Object.keys(changes).sort(), Object.keys(policy).sort());
+});
+
+t.test("toChanges() leaves alone what a patch does not name", async (t) => {
+  t.same(toChanges({}, policy), {});
+  const current = { ...policy, external: { userId: "u", projectId: "p", workspaceId: "w" } };
+  t.same(toChanges({ external: { project_id: null } }, current), {
+    external: { userId: "u", projectId: null, workspaceId: "w" },
+  });
+});
+
+t.test("toChanges() brings back the default for null", async (t) => {
+  const nulls = {
+    visibility: null,
+    idle_policy: null,
+    sleep_mode: null,
+    memory_max: null,
+    host_policy: null,
+    external: null,
+    wake_policy: null,
+  };
+  t.same(toChanges(nulls, { ...policy, visibility: "private", hostPolicy: "preserve" }), {
+    ...{ visibility: "public", idlePolicy: "sleep", sleepMode: "stop", memoryMax: "10G", wakePolicy: { classes: {} } },
+    ...{ hostPolicy: "localhost", hostPolicyByPort: {}, external: policy.external },
+  });
+  t.same(toChanges({ image: null, cpu: null, memory_high: null }, policy), {
+    image: null,
+    cpu: null,
+    memoryHigh: null,
+  });
+});
+
+t.test("toTime() is RFC 3339 in UTC with milliseconds", async (t) => {
+  t.equal(toTime(1_795_440_000_007), "2026-11-23T13:20:00.007Z");
+});
