@@ -25,6 +25,8 @@ export type WakesOptions = {
 
 const firstDialPauseMs = 4;
 const longestDialPauseMs = 100;
+/** A container's first packets may be lost while its network comes up: a new attempt is sooner than TCP's own, after 1 s. */
+const attemptMs = 250;
 /** How long a missing control is looked for before the wake is refused. */
 const controlGraceMs = 5_000;
 const controlRetryMs = 100;
@@ -106,7 +108,7 @@ export class Wakes {
     const begun = Date.now();
     let askedAt = begun;
     for (let pauseMs = firstDialPauseMs; wait.participants > 0; pauseMs = Math.min(pauseMs * 1.5, longestDialPauseMs)) {
-      if (await dial(endpoint, connectTimeoutMs)) return this.#reached(route, wait.port);
+      if (await dial(endpoint, Math.min(connectTimeoutMs, attemptMs))) return this.#reached(route, wait.port);
       if (table.get(wait.id) !== route) return undefined;
       if (Date.now() - begun >= settledMs && Date.now() - askedAt >= listenersEveryMs) {
         askedAt = Date.now();
