@@ -42,6 +42,7 @@ export class ActivityLedger {
     const { id } = exchange.target!;
     const entry = this.#entry(id);
     const activity: ExchangeActivity = {
+      exchange,
       socket: exchange.upgrade !== undefined,
       extends: keepsAwake,
       lastDataAt: now,
@@ -130,6 +131,12 @@ export class ActivityLedger {
         if (activity.socket === sockets && activity.forwarded && activity.lastDataAt < time) yield activity;
       }
     }
+  }
+
+  /** What is open, held requests included: of one sandbox, or of all. */
+  *openExchanges(id?: SandboxId): Generator<Exchange> {
+    const entries = id === undefined ? this.#entries.values() : [this.#entries.get(id)];
+    for (const entry of entries) for (const { exchange } of entry?.open ?? []) yield exchange;
   }
 
   #entry(id: SandboxId): Entry {

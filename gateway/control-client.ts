@@ -1,6 +1,14 @@
 import type { Readable } from "node:stream";
 import { Client, type Dispatcher, Pool } from "undici";
 import {
+  decodeKeyAnswer,
+  decodeShareOutcome,
+  type KeyAnswer,
+  type RefusalReport,
+  type ShareOutcome,
+  type ShareRequest,
+} from "#contract/access.ts";
+import {
   type ActivityReport,
   decodeListeners,
   decodeProgressMessage,
@@ -24,6 +32,7 @@ export class ControlUnavailableError extends Error {
 
 const origin = `http://${gatewayApiHost}`;
 /** Control holds a wake until its outcome is known: no timeout of the transport may cut it. */
+const accessPatienceMs = 10_000;
 const patience = { headersTimeout: 0, bodyTimeout: 0 };
 
 /** The gateway's calls to control over its unix socket. Every method throws ControlUnavailableError. */
@@ -83,6 +92,22 @@ export class ControlClient {
 
   async acknowledgeFence(report: FenceReport): Promise<void> {
     await this.#call("POST", gatewayApiPaths.fences, nothing, { body: report, signal: AbortSignal.timeout(5_000) });
+  }
+
+  /** Looks at a share, or uses it once. */
+  async share(request: ShareRequest): Promise<ShareOutcome> {
+    const signal = AbortSignal.timeout(accessPatienceMs);
+    return await this.#call("POST", gatewayApiPaths.shares, decodeShareOutcome, { body: request, signal });
+  }
+
+  /** Has control look for keys that it does not know yet. */
+  async findKeys(): Promise<KeyAnswer> {
+    const signal = AbortSignal.timeout(accessPatienceMs);
+    return await this.#call("POST", gatewayApiPaths.keys, decodeKeyAnswer, { body: {}, signal });
+  }
+
+  async reportRefusals(report: RefusalReport): Promise<void> {
+    await this.#call("POST", gatewayApiPaths.refusals, nothing, { body: report, signal: AbortSignal.timeout(5_000) });
   }
 
   async close(): Promise<void> {

@@ -1,3 +1,4 @@
+import { setsSessionCookie } from "#contract/session-cookie.ts";
 import { connectionOptions, isHopByHop } from "./hop-by-hop.ts";
 
 /** What the gateway adds to or takes from an app's answers. */
@@ -6,6 +7,8 @@ export type DownstreamPolicy = {
   readonly noindex: boolean;
   /** The public host without its port: no cookie may reach beyond it. */
   readonly hostname: string;
+  /** The answer is control's: it may set our session cookie. */
+  readonly isOurs?: boolean;
 };
 
 /**
@@ -30,7 +33,10 @@ export function downstreamHeaders(raw: readonly Buffer[], status: number, policy
     if (listed?.has(lower) && lower !== "content-length" && lower !== "set-cookie") continue;
     if (lower === "content-length" && (status < 200 || status === 204)) continue;
     let value = raw[index + 1]!.toString("latin1");
-    if (lower === "set-cookie") value = confinedCookie(value, policy.hostname);
+    if (lower === "set-cookie") {
+      if (!policy.isOurs && setsSessionCookie(value)) continue;
+      value = confinedCookie(value, policy.hostname);
+    } else if (lower === "clear-site-data") value = confinedClearance(value);
     else if (lower === "x-robots-tag") robots = true;
     headers.push(name, value);
   }
@@ -57,4 +63,14 @@ export function confinedCookie(cookie: string, hostname: string): string {
   return cookie.replace(domainAttribute, (attribute, domain: string) =>
     domain.trim().replace(/^\./, "").replace(/^"|"$/g, "").toLowerCase() === hostname ? attribute : "",
   );
+}
+
+/** Cookies are cleared for all hosts of a registrable domain (Clear Site Data §4.2.3): that is beyond an app's own host. */
+function confinedClearance(directives: string): string {
+  const kept = directives.split(",").flatMap((directive) => {
+    const name = directive.trim();
+    if (name === '"*"') return ['"cache"', '"storage"', '"executionContexts"'];
+    return name === '"cookies"' || name === '"clientHints"' ? [] : [name];
+  });
+  return kept.join(", ");
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
+import type { Grant } from "#contract/access.ts";
 import type { RequestClass, Route } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import type { Client } from "./forwarded-headers.ts";
@@ -13,7 +14,8 @@ export type Exchange = {
   readonly request: IncomingMessage;
   /** Answers the client. On an upgrade it is attached to the bare socket and serves refusals. */
   readonly response: ServerResponse;
-  readonly head: RequestHead;
+  /** Without its credential once access let it pass. */
+  head: RequestHead;
   readonly client: Client;
   /** Present on an upgrade to WebSocket: the client's socket and the bytes that came with the head. */
   readonly upgrade?: { readonly socket: Duplex; readonly bytes: Buffer };
@@ -21,6 +23,8 @@ export type Exchange = {
   target?: Target;
   /** Set by classify. */
   class?: RequestClass;
+  /** What let it into a private preview; set by access. */
+  grant?: Grant;
   /** The client waits for `100 Continue` before it sends its body (RFC 9110 §10.1.1). */
   readonly expectsContinue?: boolean;
   /** Called by the forwarder when the dial was refused before a byte went upstream: holds and tries again. */
@@ -33,6 +37,7 @@ export type Target = { readonly id: SandboxId; readonly port: number; route: Rou
 
 /** What the activity ledger sees of one exchange. */
 export type ExchangeActivity = {
+  readonly exchange: Exchange;
   readonly socket: boolean;
   extends: boolean;
   /** Epoch milliseconds of the last data in either direction. */

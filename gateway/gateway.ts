@@ -3,12 +3,15 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Logger } from "pino";
 import { ulid } from "ulid";
 import type { Address } from "#contract/environment.ts";
+import { Admission } from "./access/admission.ts";
+import { Evictions } from "./access/evictions.ts";
+import { RefusalLedger } from "./access/refusal-ledger.ts";
 import { ActivityLedger } from "./activity.ts";
 import { ActivityReporter } from "./activity-reporter.ts";
 import type { GatewayConfig } from "./config.ts";
 import { ControlClient } from "./control-client.ts";
 import { edgeServer } from "./edge-server.ts";
-import { chain } from "./exchange.ts";
+import { chain, type Exchange } from "./exchange.ts";
 import { Fences } from "./fences.ts";
 import { clientReader } from "./forwarded-headers.ts";
 import { access } from "./middlewares/access.ts";
@@ -50,6 +53,10 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
   const ledger = new ActivityLedger(worker, config.streamIdleSeconds * 1000);
   const fences = new Fences({ table, ledger, control, worker, logger, signal: stop.signal });
   const api = apiHost({ socketPath: config.controlSocket, refuser });
+  const admission = new Admission({ control, logger });
+  const refusals = new RefusalLedger({ worker, control, flushMs: config.activityFlushMs, logger });
+  const streams = new Set<Exchange>();
+  const evictions = new Evictions({ admission, table, ledger, streams, refuser });
   const tunnels = new Set<() => void>();
   const isLeaving = (id: Parameters<RoutingTable["get"]>[0]) => table.get(id)?.status !== "running";
 
@@ -63,9 +70,9 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
       identify({ domain: config.domain, table, refuser, api }),
       classify(),
       edgeFiles(),
-      access({ refuser }),
+      access({ admission, refusals, refuser, pages }),
       limit({ ...config, ledger, refuser }),
-      state({ table, wakes, control, logger, refuser }),
+      state({ table, wakes, control, logger, refuser, open: streams }),
       count({ ledger, onClose: ({ target }) => fences.acknowledge(target!.id) }),
       wake({ ...config, table, wakes, refuser, pages, mayWake, onWithdrawn: (id) => fences.acknowledge(id) }),
     ],
@@ -87,7 +94,7 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
   await once(server, "listening");
   const { address: host, port } = server.address() as AddressInfo;
 
-  const watching = watchRoutes({ control, table, worker, logger }, stop.signal);
+  const watching = watchRoutes({ control, table, admission, worker, logger }, stop.signal);
   const reporter = new ActivityReporter({
     ledger,
     control,
@@ -111,7 +118,9 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
       clearTimeout(patience);
       stop.abort();
       await watching;
+      evictions.close();
       await reporter.close();
+      await refusals.close();
       await api[Symbol.asyncDispose]();
       await pools.close();
       await control.close();

@@ -1,12 +1,14 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { heartbeatSeconds, type RouteMessage } from "#contract/gateway-api.ts";
+import type { Admission } from "./access/admission.ts";
 import type { ControlClient } from "./control-client.ts";
 import type { RoutingTable } from "./routing-table.ts";
 
 export type RoutesWatchOptions = {
   readonly control: ControlClient;
   readonly table: RoutingTable;
+  readonly admission: Admission;
   /** This worker's id, by which control knows whom to wait for. */
   readonly worker: string;
   readonly logger: Logger;
@@ -45,7 +47,7 @@ export async function watchRoutes(options: RoutesWatchOptions, signal: AbortSign
 }
 
 async function followOnce(
-  { control, table, worker }: RoutesWatchOptions,
+  { control, table, admission, worker }: RoutesWatchOptions,
   signal: AbortSignal,
   onFirst: () => void,
 ): Promise<void> {
@@ -62,7 +64,8 @@ async function followOnce(
       clearTimeout(timer);
       timer = setTimeout(() => silence.abort(), silenceMs);
       if (isGap(message, table.revision)) throw new Error(`a gap in the routes after revision ${table.revision}`);
-      table.apply(message);
+      if (message.type === "access" || message.type === "revocation") admission.take(message);
+      else table.apply(message);
       if (first) onFirst();
       first = false;
     }

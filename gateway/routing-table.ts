@@ -1,5 +1,5 @@
 import { EventEmitter } from "node:events";
-import type { Route, RouteMessage } from "#contract/gateway-api.ts";
+import type { Route, TableMessage } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 
 /**
@@ -45,7 +45,7 @@ export class RoutingTable extends EventEmitter<{ route: [SandboxId]; loaded: [] 
   }
 
   /** Applies a message of the watch. A gap in the revisions is the watch's matter: it asks for a snapshot then. */
-  apply(message: RouteMessage): void {
+  apply(message: TableMessage): void {
     switch (message.type) {
       case "snapshot":
         return this.#replace(message);
@@ -81,7 +81,7 @@ export class RoutingTable extends EventEmitter<{ route: [SandboxId]; loaded: [] 
     this.emit("route", route.id);
   }
 
-  #replace({ epoch, revision, routes }: Extract<RouteMessage, { type: "snapshot" }>): void {
+  #replace({ epoch, revision, routes }: Extract<TableMessage, { type: "snapshot" }>): void {
     const before = this.#routes;
     const first = !this.loaded;
     this.#routes = new Map(routes.map((route) => [route.id, route]));

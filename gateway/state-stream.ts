@@ -13,6 +13,8 @@ export type StateStreamOptions = {
   readonly wakes: Wakes;
   readonly control: ControlClient;
   readonly logger: Logger;
+  /** The streams that are open, kept by whoever may have to end them. */
+  readonly open: Set<Exchange>;
 };
 
 /** What the waking page reads. */
@@ -57,10 +59,12 @@ export class StateStream {
     ]);
     const onRoute = (id: string) => id === this.#target.id && this.#update();
     table.on("route", onRoute);
+    this.#options.open.add(this.#exchange);
     const comments = setInterval(() => response.write(":\n\n"), commentEveryMs);
     response.once("close", () => {
       table.off("route", onRoute);
       clearInterval(comments);
+      this.#options.open.delete(this.#exchange);
       this.#closed.abort();
     });
     this.#update();

@@ -1,3 +1,6 @@
+import { readBearer } from "#contract/credentials.ts";
+import { onlySessionCookies, withoutSessionCookies } from "#contract/session-cookie.ts";
+import { withoutQueryTokens } from "#contract/token-query.ts";
 import type { Exchange, Target } from "./exchange.ts";
 import { forwardingHeaders, pushForwardedHeaders } from "./forwarded-headers.ts";
 import { connectionOptions, isHopByHop } from "./hop-by-hop.ts";
@@ -9,8 +12,10 @@ const ours: ReadonlySet<string> = new Set([
   "content-length",
   "expect",
   "x-sandbox-external-user-id",
-  "x-preview-token",
 ]);
+
+const identityHeader = "X-Sandbox-External-User-Id";
+const tokenHeader = "x-preview-token";
 
 /** Connection cannot list these away: what the app needs to understand the request (RFC 9110 §7.6.1). */
 const endToEnd: ReadonlySet<string> = new Set([
@@ -37,18 +42,47 @@ export function upstreamHeaders(exchange: Exchange, target: Target): string[] {
   const isForDevServer =
     upgrade !== undefined || (request.headers.origin !== undefined && devServerPaths.test(head.target));
   const rewrite = isForDevServer && host !== publicHost;
-  return passedHeaders(exchange, host, rewrite ? (origin) => upstreamOrigin(origin, publicHost, host) : undefined);
+  const headers = passedHeaders(exchange, host, (lower, value) => {
+    if (lower === "origin" && rewrite) return upstreamOrigin(value, publicHost, host);
+    return withoutCredential(lower, value);
+  });
+  if (exchange.grant?.subject !== undefined) headers.push(identityHeader, headerBytes(exchange.grant.subject));
+  return headers;
 }
 
-/** The request's headers for control: as for an app, with the host that the client wrote. */
+/**
+ * The request's headers for control: as for an app, with the host that the client wrote and the credentials, since some
+ * calls there are about them. Cookies of an app's never matter there, however many of them a page has planted.
+ */
 export function apiHeaders(exchange: Exchange): string[] {
-  return passedHeaders(exchange, exchange.head.host, undefined);
+  return passedHeaders(exchange, exchange.head.host, (lower, value) =>
+    lower === "cookie" ? onlySessionCookies(value) : value,
+  );
+}
+
+/** A header's value without what lets its sender in, byte for byte otherwise; undefined when nothing is left. */
+function withoutCredential(lower: string, value: string): string | undefined {
+  switch (lower) {
+    case "cookie":
+      return withoutSessionCookies(value);
+    case "authorization":
+      return readBearer(value) === undefined ? value : undefined;
+    case "referer":
+      return value.includes("?") ? withoutQueryTokens(value) : value;
+    default:
+      return lower.length === tokenHeader.length && lower.replaceAll("_", "-") === tokenHeader ? undefined : value;
+  }
+}
+
+/** Text beyond ASCII as the bytes of its UTF-8, which is how headers are written here. */
+function headerBytes(text: string): string {
+  return Buffer.from(text).toString("latin1");
 }
 
 function passedHeaders(
   exchange: Exchange,
   host: string,
-  rewriteOrigin: ((origin: string) => string) | undefined,
+  rewrite: (lower: string, value: string) => string | undefined,
 ): string[] {
   const { request, head, client } = exchange;
   const { rawHeaders } = request;
@@ -58,8 +92,8 @@ function passedHeaders(
     const name = rawHeaders[index]!;
     const lower = name.toLowerCase();
     if (isDropped(lower) || (listed.size > 0 && listed.has(lower) && !endToEnd.has(lower))) continue;
-    const value = rawHeaders[index + 1]!;
-    headers.push(name, rewriteOrigin !== undefined && lower === "origin" ? rewriteOrigin(value) : value);
+    const value = rewrite(lower, rawHeaders[index + 1]!);
+    if (value !== undefined) headers.push(name, value);
   }
   pushForwardedHeaders(client, headers);
   if (head.body.kind === "length") headers.push("Content-Length", String(head.body.length));

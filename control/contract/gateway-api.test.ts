@@ -14,7 +14,8 @@ const id = "01JB2Q8Z6X3V9K4M7N0P5R1S2T";
 const route = {
   ...{ id, generation: 4, run: 2, status: "running", reason: null, ports: [3000] },
   endpoints: [{ port: 3000, address: "127.0.0.1", upstreamPort: 4000 }],
-  ...{ visibility: "public", hostPolicy: "localhost", hostPolicyByPort: { 3000: "preserve" } },
+  ...{ visibility: "public", owner: "u", cors: { origins: ["https://a.example"], credentials: true } },
+  ...{ hostPolicy: "localhost", hostPolicyByPort: { 3000: "preserve" } },
   wakePolicy: { classes: { api: { wake: false } }, noindex: true },
 };
 const activity = {

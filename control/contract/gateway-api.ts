@@ -1,5 +1,8 @@
+import { accessMessage, revocationMessage } from "./access.ts";
+import { corsPolicy } from "./cors.ts";
 import * as decode from "./decode.ts";
 import { refusalCodes, wakeRefusalCodes } from "./error-codes.ts";
+import { requestClasses } from "./request-class.ts";
 import { parseSandboxId } from "./sandbox-id.ts";
 
 /**
@@ -22,6 +25,12 @@ export const gatewayApiPaths = {
   activity: "/gateway/activity",
   /** POST FenceReport, answers 204. */
   fences: "/gateway/fences",
+  /** POST ShareRequest, answers ShareOutcome. */
+  shares: "/gateway/shares",
+  /** POST for an unknown key, answers KeyAnswer. */
+  keys: "/gateway/keys",
+  /** POST RefusalReport, answers 204. */
+  refusals: "/gateway/refusals",
 } as const;
 
 const id = decode.parsed(decode.string, parseSandboxId, "a sandbox id");
@@ -30,19 +39,7 @@ const port = decode.parsed(decode.count, (value) => (value >= 1 && value <= 65_5
 export const sandboxStatuses = ["creating", "running", "draining", "paused", "stopped", "waking", "error"] as const;
 export type SandboxStatus = (typeof sandboxStatuses)[number];
 
-export const requestClasses = [
-  "navigation",
-  "subresource",
-  "api",
-  "hmr-socket",
-  "socket",
-  "prefetch",
-  "preflight",
-  "monitor",
-  "crawler",
-  "unfurler",
-] as const;
-export type RequestClass = (typeof requestClasses)[number];
+export { type RequestClass, requestClasses } from "./request-class.ts";
 
 export const hostPolicies = ["localhost", "preserve"] as const;
 export type HostPolicy = (typeof hostPolicies)[number];
@@ -79,6 +76,10 @@ const route = decode.object({
   /** Where each declared port is dialled; empty unless the container or process runs. */
   endpoints: decode.array(decode.object({ port, address: decode.string, upstreamPort: port })),
   visibility: decode.literal("public", "private"),
+  /** The external user id that a private preview's visitor must have; null: whoever has a credential for it. */
+  owner: decode.nullable(decode.string),
+  /** Which other origins' pages may call it, by the edge's word; null: the app decides. */
+  cors: decode.nullable(corsPolicy),
   hostPolicy: decode.literal(...hostPolicies),
   /** Exceptions from hostPolicy, by port. */
   hostPolicyByPort: decode.record(decode.literal(...hostPolicies)),
@@ -102,8 +103,13 @@ const routeMessage = decode.union("type", {
   removal: decode.object({ type: decode.literal("removal"), revision: decode.count, id }),
   /** Sent when nothing else was for `heartbeatSeconds`: silence for three of them means a dead stream. */
   heartbeat: decode.object({ type: decode.literal("heartbeat"), revision: decode.count }),
+  /** Outside the revisions: every stream begins with it, whatever it resumes. */
+  access: accessMessage,
+  revocation: revocationMessage,
 });
 export type RouteMessage = ReturnType<typeof routeMessage>;
+/** What the stream says of sandboxes. */
+export type TableMessage = Exclude<RouteMessage, { type: "access" | "revocation" }>;
 export const heartbeatSeconds = 2;
 
 const wakeRequest = decode.object({

@@ -14,6 +14,8 @@ export function toRoute(sandbox: Sandbox, endpoints: readonly Endpoint[], global
     ports: sandbox.ports,
     endpoints: isUp(sandbox.status) ? endpoints.filter(({ port }) => sandbox.ports.includes(port)) : [],
     visibility: sandbox.visibility,
+    owner: sandbox.external.userId,
+    cors: null,
     hostPolicy: sandbox.hostPolicy,
     hostPolicyByPort: sandbox.hostPolicyByPort,
     wakePolicy: { classes, ...(noindex !== undefined && { noindex }) },

@@ -2,6 +2,15 @@ import { EventEmitter, once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import { ulid } from "ulid";
+import type {
+  AccessMessage,
+  AccessSettings,
+  KeyAnswer,
+  RefusalReport,
+  Revocation,
+  ShareOutcome,
+  ShareRequest,
+} from "#contract/access.ts";
 import {
   type ActivityReport,
   type FenceReport,
@@ -14,7 +23,17 @@ import {
 } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 
-type Call = "routes" | "wake" | "listeners" | "progress" | "fences" | "activity" | "api";
+type Call =
+  | "shares"
+  | "keys"
+  | "refusals"
+  | "routes"
+  | "wake"
+  | "listeners"
+  | "progress"
+  | "fences"
+  | "activity"
+  | "api";
 
 /** Control as the gateway sees it: the contract over a real unix socket, with answers that a test decides. */
 export class TestControl {
@@ -35,12 +54,21 @@ export class TestControl {
   /** Returns false to break a call off without an answer. */
   accept: (call: Call) => Promise<boolean> | boolean = () => true;
   revision = 0;
+  readonly shareRequests: ShareRequest[] = [];
+  share: (request: ShareRequest) => ShareOutcome = () => ({ outcome: "refused", reason: "revoked" });
+  findKeys: () => KeyAnswer = () => ({ access: this.access, retryAfterMs: 30_000 });
+  readonly refusals: RefusalReport["refusals"][number][] = [];
   #server: Server | undefined;
   readonly #streams = new Set<ServerResponse>();
   readonly #progress = new Map<string, Set<ServerResponse>>();
   readonly #routes = new Map<SandboxId, Route>();
   readonly #changes: RouteMessage[] = [];
   #epoch = ulid();
+  #settings: AccessSettings = {
+    ...{ secure: false, sessionKey: Buffer.alloc(32, 7).toString("base64url"), keys: [] },
+    ...{ keysMayGrow: false, redirectUrl: null, denyMode: "redirect" },
+  };
+  #revocations: Revocation[] = [];
 
   constructor(directory: string) {
     this.called.setMaxListeners(0);
@@ -87,6 +115,22 @@ export class TestControl {
     const removal = { type: "removal", revision: ++this.revision, id } as const;
     this.#changes[this.revision] = removal;
     this.send(removal);
+  }
+
+  /** What every routes stream begins with. */
+  get access(): AccessMessage {
+    return { type: "access", settings: this.#settings, revocations: this.#revocations };
+  }
+
+  /** Changes what decides about access, and tells every gateway. */
+  setAccess(settings: Partial<AccessSettings>): void {
+    this.#settings = { ...this.#settings, ...settings };
+    this.send(this.access);
+  }
+
+  revoke(revocation: Revocation): void {
+    this.#revocations.push(revocation);
+    this.send({ type: "revocation", revocation });
   }
 
   /** Says this on every routes stream. */
@@ -137,6 +181,18 @@ export class TestControl {
       case "wake":
         this.wakes.push(id);
         return void Promise.resolve(this.wake(id)).then((outcome) => response.end(JSON.stringify(outcome)));
+      case "shares": {
+        const asked = JSON.parse(Buffer.concat(await request.toArray()).toString()) as ShareRequest;
+        this.shareRequests.push(asked);
+        return void response.end(JSON.stringify(this.share(asked)));
+      }
+      case "keys":
+        return void response.end(JSON.stringify(this.findKeys()));
+      case "refusals": {
+        const report = JSON.parse(Buffer.concat(await request.toArray()).toString()) as RefusalReport;
+        this.refusals.push(...report.refusals);
+        return void response.writeHead(204).end();
+      }
       case "listeners":
         return void response.end(JSON.stringify(this.listeners));
       case "progress":
@@ -157,7 +213,7 @@ export class TestControl {
   #stream(query: URLSearchParams, response: ServerResponse): void {
     this.#streams.add(response);
     response.once("close", () => this.#streams.delete(response));
-    response.flushHeaders();
+    response.write(`${JSON.stringify(this.access)}\n`);
     if (query.get("epoch") === this.#epoch) {
       for (const message of this.#changes.slice(Number(query.get("since")) + 1)) {
         response.write(`${JSON.stringify(message)}\n`);

@@ -29,6 +29,8 @@ export function routeTo(id: SandboxId, upstreamPort: number, more: Partial<Route
     ports: [3000],
     endpoints: [{ port: 3000, address: "127.0.0.1", upstreamPort }],
     visibility: "public",
+    owner: null,
+    cors: null,
     hostPolicy: "localhost",
     hostPolicyByPort: {},
     wakePolicy: { classes: {} },
@@ -47,21 +49,19 @@ export async function startGateway(
   const directory = mkdtempSync(join(tmpdir(), "gateway-"));
   const control = new TestControl(directory);
   if (controlIsUp) await control.start();
+  let gateway: Gateway | undefined;
+  t.teardown(async () => {
+    await gateway?.[Symbol.asyncDispose]();
+    await control.stop();
+    rmSync(directory, { recursive: true, force: true });
+  });
   const variables = {
     PREVIEW_DOMAIN: domain,
     SANDBOXD_DATA_DIR: directory,
     SANDBOXD_ENV_FILE: join(directory, "none"),
   };
   const config = { ...readConfig(variables), bind: { host: "127.0.0.1", port: 0 }, controlSocket: control.socketPath };
-  const gateway = await openGateway(
-    { ...config, activityFlushMs: 20, drainSeconds: 0, ...more },
-    pino({ level: "silent" }),
-  );
-  t.teardown(async () => {
-    await gateway[Symbol.asyncDispose]();
-    await control.stop();
-    rmSync(directory, { recursive: true, force: true });
-  });
+  gateway = await openGateway({ ...config, activityFlushMs: 20, drainSeconds: 0, ...more }, pino({ level: "silent" }));
   if (controlIsUp && !gateway.table.loaded) await once(gateway.table, "loaded");
   return { gateway, control, port: gateway.address.port };
 }

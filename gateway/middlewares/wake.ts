@@ -41,6 +41,8 @@ export function wake(options: WakeOptions): Middleware {
     attempt();
 
     function attempt(): void {
+      // Whoever was refused while it was held is answered already.
+      if (exchange.response.headersSent) return;
       const route = table.get(target.id);
       if (route === undefined) return refuser.refuse(exchange, "not_found");
       target.route = route;
