@@ -23,7 +23,7 @@ async function main(): Promise<number> {
     for (const problem of error.problems) console.error(problem);
     return 2;
   }
-  const logger = pino({ name: "gateway", level: config.logLevel });
+  const logger = pino({ base: { process: "gateway", pid: process.pid }, level: config.logLevel });
   if (cluster.isPrimary && config.workers > 1) return superviseWorkers(config.workers, logger, stop.signal);
   try {
     const gateway = await openGateway(config, logger);
