@@ -1,13 +1,18 @@
 import type { Logger } from "pino";
 import type { ControlConfig } from "./config.ts";
 import type { SandboxEngine } from "./engines/sandbox-engine.ts";
+import type { HostMemoryReader } from "./host-memory.ts";
 import type { Metrics } from "./metrics.ts";
 import type { RouteFeed } from "./routes/route-feed.ts";
 import { ActivityLedger } from "./sandboxes/activity-ledger.ts";
+import { Admission } from "./sandboxes/admission.ts";
 import type { Collaborators } from "./sandboxes/collaborators.ts";
 import { Drains } from "./sandboxes/drain.ts";
 import type { GatewayWorkers } from "./sandboxes/gateway-workers.ts";
 import { KeyedLock } from "./sandboxes/keyed-lock.ts";
+import { MemoryWatch } from "./sandboxes/memory-watch.ts";
+import type { PressureRules } from "./sandboxes/pressure.ts";
+import { reapPressure } from "./sandboxes/pressure-reaper.ts";
 import { SandboxRecords } from "./sandboxes/sandbox-records.ts";
 import { WakeFlights } from "./sandboxes/wake-flights.ts";
 import type { Database } from "./sqlite/database.ts";
@@ -22,6 +27,7 @@ export type CollaborateOptions = {
   readonly database: Database;
   readonly events: EventStore;
   readonly engine: SandboxEngine;
+  readonly hostMemory: HostMemoryReader;
   readonly feed: RouteFeed;
   readonly workers: GatewayWorkers;
   /** Epoch milliseconds. */
@@ -36,6 +42,10 @@ export type SandboxConfig = Pick<
   | "maxUnattendedSeconds"
   | "keepaliveMaxSeconds"
   | "holdSeconds"
+  | "memHeadroomPercent"
+  | "memRefuseWakesPercent"
+  | "memEmergencyPercent"
+  | "wakeCostMb"
   | "wakePolicy"
 >;
 
@@ -48,7 +58,8 @@ export function collaborate(options: CollaborateOptions): Collaborators {
   const { config, logger, metrics, database, events, engine, feed, workers, now } = options;
   const store = new SandboxStore(database);
   const wakeDeadlineMs = Math.max(config.holdSeconds, shortestWakeDeadlineSeconds) * 1000;
-  return {
+  const memory = new MemoryWatch(toPressureRules(config), options.hostMemory);
+  const use: Collaborators = {
     engine,
     store,
     workers,
@@ -61,6 +72,8 @@ export function collaborate(options: CollaborateOptions): Collaborators {
     ledger: new ActivityLedger(store, workers),
     drains: new Drains(workers),
     flights: new WakeFlights(wakeDeadlineMs),
+    memory,
+    admission: new Admission({ memory, relieve: () => reapPressure(use) }),
     settings: {
       setMemoryHigh: config.setMemoryHigh,
       idleThresholdSeconds: config.idleThresholdSeconds,
@@ -68,5 +81,15 @@ export function collaborate(options: CollaborateOptions): Collaborators {
       keepaliveMaxSeconds: config.keepaliveMaxSeconds,
       earlyExitMs,
     },
+  };
+  return use;
+}
+
+function toPressureRules(config: SandboxConfig): PressureRules {
+  return {
+    headroomPercent: config.memHeadroomPercent,
+    refuseWakesPercent: config.memRefuseWakesPercent,
+    emergencyPercent: config.memEmergencyPercent,
+    wakeCostBytes: config.wakeCostMb * 2 ** 20,
   };
 }

@@ -137,3 +137,11 @@ t.test("controlVariables names every variable that is read", async (t) => {
     [],
   );
 });
+
+t.test("readConfig() refuses bounds of memory in a wrong order", async (t) => {
+  t.match(readConfig(noFile), { memHeadroomPercent: 15, memRefuseWakesPercent: 10, memEmergencyPercent: 5 });
+  const wrong = { ...noFile, SANDBOXD_MEM_EMERGENCY_PCT: "11" };
+  t.throws(() => readConfig(wrong), /SANDBOXD_MEM_EMERGENCY_PCT: each must be at most the one before/);
+  const off = { SANDBOXD_MEM_HEADROOM_PCT: "0", SANDBOXD_MEM_REFUSE_WAKES_PCT: "0", SANDBOXD_MEM_EMERGENCY_PCT: "0" };
+  t.match(readConfig({ ...noFile, ...off }), { memHeadroomPercent: 0, memEmergencyPercent: 0 });
+});

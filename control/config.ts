@@ -37,6 +37,13 @@ export type ControlConfig = {
   readonly setMemoryHigh: boolean;
   readonly idleThresholdSeconds: number;
   readonly idleReapIntervalSeconds: number;
+  readonly pressureIntervalSeconds: number;
+  /** Shares of the machine's available memory below which sandboxes are stopped, wakes refused, and any one stopped. */
+  readonly memHeadroomPercent: number;
+  readonly memRefuseWakesPercent: number;
+  readonly memEmergencyPercent: number;
+  /** What a start is taken to cost. */
+  readonly wakeCostMb: number;
   readonly keepaliveMaxSeconds: number;
   readonly maxUnattendedSeconds: number;
   readonly holdNavigationMs: number;
@@ -79,6 +86,11 @@ export const controlVariables = [
   "SANDBOXD_SET_MEMORY_HIGH",
   "SANDBOXD_IDLE_THRESHOLD_SECONDS",
   "SANDBOXD_IDLE_REAP_INTERVAL_SECONDS",
+  "SANDBOXD_PRESSURE_INTERVAL_SECONDS",
+  "SANDBOXD_MEM_HEADROOM_PCT",
+  "SANDBOXD_MEM_REFUSE_WAKES_PCT",
+  "SANDBOXD_MEM_EMERGENCY_PCT",
+  "SANDBOXD_WAKE_COST_MB",
   "SANDBOXD_KEEPALIVE_MAX_SECONDS",
   "SANDBOXD_MAX_UNATTENDED_SECONDS",
   "SANDBOXD_HOLD_NAVIGATION_MS",
@@ -206,10 +218,30 @@ function readSandboxes(read: EnvironmentReader) {
     setMemoryHigh: read.boolean("SANDBOXD_SET_MEMORY_HIGH", false),
     idleThresholdSeconds: read.integer("SANDBOXD_IDLE_THRESHOLD_SECONDS", 2100, { least: 1 }),
     idleReapIntervalSeconds: read.integer("SANDBOXD_IDLE_REAP_INTERVAL_SECONDS", 30, { least: 1, most: 86_400 }),
+    ...readMemory(read),
     keepaliveMaxSeconds: read.integer("SANDBOXD_KEEPALIVE_MAX_SECONDS", 86_400, { least: 1 }),
     maxUnattendedSeconds: read.integer("SANDBOXD_MAX_UNATTENDED_SECONDS", 14_400, { least: 1 }),
     holdNavigationMs: read.integer("SANDBOXD_HOLD_NAVIGATION_MS", 1500, { most: 600_000 }),
     holdSeconds: read.integer("SANDBOXD_HOLD_SECONDS", 60, { most: 3600 }),
     wakePolicy: readWakePolicy(read, "SANDBOXD_WAKE_POLICY"),
+  };
+}
+
+function readMemory(read: EnvironmentReader) {
+  const memHeadroomPercent = read.integer("SANDBOXD_MEM_HEADROOM_PCT", 15, { most: 100 });
+  const memRefuseWakesPercent = read.integer("SANDBOXD_MEM_REFUSE_WAKES_PCT", 10, { most: 100 });
+  const memEmergencyPercent = read.integer("SANDBOXD_MEM_EMERGENCY_PCT", 5, { most: 100 });
+  if (memEmergencyPercent > memRefuseWakesPercent || memRefuseWakesPercent > memHeadroomPercent) {
+    read.conflict(
+      "Cannot use SANDBOXD_MEM_HEADROOM_PCT, SANDBOXD_MEM_REFUSE_WAKES_PCT, SANDBOXD_MEM_EMERGENCY_PCT: " +
+        "each must be at most the one before",
+    );
+  }
+  return {
+    memHeadroomPercent,
+    memRefuseWakesPercent,
+    memEmergencyPercent,
+    wakeCostMb: read.integer("SANDBOXD_WAKE_COST_MB", 800),
+    pressureIntervalSeconds: read.integer("SANDBOXD_PRESSURE_INTERVAL_SECONDS", 10, { least: 1, most: 86_400 }),
   };
 }

@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import { type Edge, openEdge } from "./certificates/edge.ts";
 import { collaborate } from "./collaborate.ts";
 import type { ControlConfig } from "./config.ts";
+import { hostMemoryReader } from "./host-memory.ts";
 import type { Api } from "./http/api.ts";
 import { loopbackDoor, socketDoor } from "./http/door.ts";
 import { Idempotency } from "./http/idempotency.ts";
@@ -64,8 +65,23 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
   const feed = new RouteFeed(randomUUID());
   const workers = new GatewayWorkers();
   opened.defer(() => workers.close());
-  const use = collaborate({ config, logger, metrics, database, events, engine, feed, workers, now: Date.now });
+  const use = collaborate({
+    config,
+    logger,
+    metrics,
+    database,
+    events,
+    engine,
+    feed,
+    workers,
+    hostMemory: hostMemoryReader(),
+    now: Date.now,
+  });
   metrics.countSandboxes(() => use.store.countByStatus());
+  metrics.watchAdmission(() => ({
+    availablePercent: use.memory.availablePercent(),
+    queued: use.admission.queued,
+  }));
   opened.defer(followEngine(use));
   const idempotencyKeys = new IdempotencyStore(database);
   const synced = await startLoops(use, config, opened, () => {
@@ -113,6 +129,7 @@ async function startLoops(
     if (synced.done) await reconcile(use);
   });
   loops.every("idle", config.idleReapIntervalSeconds * 1000, () => reapIdle(use));
+  loops.every("pressure", config.pressureIntervalSeconds * 1000, () => use.admission.relieve());
   loops.every("prune", pruneEveryMs, async () => prune());
   return synced;
 }
@@ -140,6 +157,7 @@ async function openListeners(
 async function quiesce({ use, closing }: Api): Promise<void> {
   closing.abort();
   use.flights.close();
+  use.admission.close();
   if (use.engine.kind === "process") await stopAll(use);
   use.drains.hurry();
   await use.lock.idle();

@@ -23,6 +23,12 @@ export class Metrics {
     labelNames: ["cause"],
     registers: this.#registers,
   });
+  readonly #memoryStops = new Counter({
+    name: "sandboxd_stops_for_memory_total",
+    help: "Sandboxes stopped because memory was low, by how low",
+    labelNames: ["band"],
+    registers: this.#registers,
+  });
   readonly #cancelledStops = new Counter({
     name: "sandboxd_stops_cancelled_total",
     help: "Idle stops that gave way to activity behind the fence",
@@ -53,6 +59,10 @@ export class Metrics {
     this.#stops.inc({ cause });
   }
 
+  stoppedForMemory(band: string): void {
+    this.#memoryStops.inc({ band });
+  }
+
   stopCancelled(): void {
     this.#cancelledStops.inc();
   }
@@ -63,6 +73,27 @@ export class Metrics {
 
   wroteTransaction(): void {
     this.#transactions.inc();
+  }
+
+  /** Has the gauges of memory and of the queue for it read them when they are asked for; undefined is not shown. */
+  watchAdmission(read: () => { readonly availablePercent: number | undefined; readonly queued: number }): void {
+    new Gauge({
+      name: "sandboxd_memory_available_percent",
+      help: "Available memory of this machine",
+      registers: this.#registers,
+      collect() {
+        const { availablePercent } = read();
+        if (availablePercent !== undefined) this.set(availablePercent);
+      },
+    });
+    new Gauge({
+      name: "sandboxd_queued_starts",
+      help: "Sandboxes that wait for memory or a free place to start",
+      registers: this.#registers,
+      collect() {
+        this.set(read().queued);
+      },
+    });
   }
 
   /** Has the gauge of sandboxes read a count when it is asked for. */

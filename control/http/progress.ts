@@ -10,7 +10,7 @@ const tailLines = 20;
 
 /** Tells how a sandbox comes up, and what it logs, until the reader hangs up or the sandbox is gone. */
 export function streamProgress(use: Collaborators, id: SandboxId, stream: LiveStream): void {
-  const { records } = use;
+  const { records, admission } = use;
   const log = new FollowedLog(use, id, stream);
   let last = "";
   const tell = (sandbox: Sandbox | undefined) => {
@@ -21,8 +21,13 @@ export function streamProgress(use: Collaborators, id: SandboxId, stream: LiveSt
     void log.follow();
   };
   const onChange = (changed: SandboxId, sandbox: Sandbox | undefined) => changed === id && tell(sandbox);
+  const onMove = (moved: SandboxId) => moved === id && tell(records.get(id));
   records.on("change", onChange);
-  stream.signal.addEventListener("abort", () => records.off("change", onChange));
+  admission.on("moved", onMove);
+  stream.signal.addEventListener("abort", () => {
+    records.off("change", onChange);
+    admission.off("moved", onMove);
+  });
   tell(records.get(id));
 }
 
@@ -64,12 +69,17 @@ class FollowedLog {
   }
 }
 
-function toState({ flights }: Collaborators, sandbox: Sandbox): ProgressMessage {
+function toState({ flights, admission }: Collaborators, sandbox: Sandbox): ProgressMessage {
   const { status, reason, recentStartsMs } = sandbox;
   const sorted = [...recentStartsMs].sort((a, b) => a - b);
   const usualStartMs = sorted[Math.floor(sorted.length / 2)];
-  const phase = phaseOf(sandbox, flights.isUnderWay(sandbox.id));
-  return { type: "state", status, phase, reason, ...(usualStartMs !== undefined && { usualStartMs }) };
+  const queuePosition = admission.positionOf(sandbox.id);
+  const phase = queuePosition === undefined ? phaseOf(sandbox, flights.isUnderWay(sandbox.id)) : "queued";
+  return {
+    ...{ type: "state", status, phase, reason },
+    ...(queuePosition !== undefined && { queuePosition }),
+    ...(usualStartMs !== undefined && { usualStartMs }),
+  };
 }
 
 function phaseOf({ status, reason }: Sandbox, wakeUnderWay: boolean): WakePhase {

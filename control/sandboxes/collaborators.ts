@@ -5,9 +5,11 @@ import type { Metrics } from "../metrics.ts";
 import type { SandboxStore } from "../sqlite/sandbox-store.ts";
 import type { WorkspaceStore } from "../sqlite/workspace-store.ts";
 import type { ActivityLedger } from "./activity-ledger.ts";
+import type { Admission } from "./admission.ts";
 import type { Drains } from "./drain.ts";
 import type { GatewayWorkers } from "./gateway-workers.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
+import type { MemoryWatch } from "./memory-watch.ts";
 import type { SandboxRecords } from "./sandbox-records.ts";
 import type { WakeFlights } from "./wake-flights.ts";
 
@@ -23,6 +25,8 @@ export type Collaborators = {
   readonly ledger: ActivityLedger;
   readonly drains: Drains;
   readonly flights: WakeFlights;
+  readonly memory: MemoryWatch;
+  readonly admission: Admission;
   readonly settings: SandboxSettings;
   readonly metrics: Metrics;
   readonly logger: Logger;

@@ -8,7 +8,7 @@ import type { Collaborators } from "./collaborators.ts";
 import { exitReason, logTailOf } from "./refusal.ts";
 import { finishRemoval } from "./remove-sandbox.ts";
 import { newSandbox, type Sandbox, type SandboxPolicy } from "./sandbox.ts";
-import { startedChanges, startOnEngine } from "./start-sandbox.ts";
+import { startAdmitted, startedChanges } from "./start-sandbox.ts";
 
 /** What `create` hands out: the sandbox as it was noted, and what becomes of it. */
 export type Creation = {
@@ -72,7 +72,7 @@ async function startFirst(
   const { id } = sandbox;
   const early = watchEnd(use, id);
   try {
-    const start = await startOnEngine(use, sandbox);
+    const start = await startAdmitted(use, sandbox);
     if (!start.started) return await fail(use, sandbox, start.refusal, keep);
     const exited = await early.within(settings.earlyExitMs);
     if (exited !== undefined) {

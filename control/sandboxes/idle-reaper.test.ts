@@ -1,4 +1,6 @@
+import { setImmediate } from "node:timers/promises";
 import t from "tap";
+import { EngineError } from "../engines/sandbox-engine.ts";
 import { fixture, reached, running } from "../testing/fixture.ts";
 import { reapIdle } from "./idle-reaper.ts";
 
@@ -102,4 +104,48 @@ t.test("reapIdle() stops what is used but unattended, whatever is open", async (
   await reaping;
   t.match(it.use.records.get(id), { status: "stopped" });
   t.match(it.events.recent(id, 1), [{ cause: "unattended" }]);
+});
+
+t.test("reapIdle() pauses what shall be paused, and stops it where the engine cannot", async (t) => {
+  const it = fixture(t);
+  const ids = [await running(it, { sleepMode: "pause" }), await running(it, { sleepMode: "auto" })].map(({ id }) => id);
+  it.clock.now += hourMs;
+  await reapIdle(it.use);
+  t.same(
+    ids.map((id) => it.use.records.get(id)?.status),
+    ["paused", "paused"],
+  );
+  it.engine.canPause = false;
+  const other = await running(it, { sleepMode: "auto" });
+  it.clock.now += hourMs;
+  await reapIdle(it.use);
+  t.equal(it.use.records.get(other.id)?.status, "stopped");
+});
+
+t.test("reapIdle() stops with auto what nobody came back to, and leaves other pauses alone", async (t) => {
+  const it = fixture(t);
+  const paused = await running(it, { sleepMode: "pause" });
+  const auto = await running(it, { sleepMode: "auto", idleSeconds: 60 });
+  it.clock.now += hourMs;
+  await reapIdle(it.use);
+  await setImmediate();
+  it.clock.now += 59_000;
+  await reapIdle(it.use);
+  t.equal(it.use.records.get(auto.id)?.status, "paused");
+  it.clock.now += 1_000;
+  await reapIdle(it.use);
+  t.equal(it.use.records.get(auto.id)?.status, "stopped");
+  t.match(it.events.recent(auto.id, 1), [{ kind: "stop", cause: "idle", outcome: "stopped" }]);
+  t.equal(it.use.records.get(paused.id)?.status, "paused");
+});
+
+t.test("a pause has its memory taken back, and goes on without it when that fails", async (t) => {
+  const it = fixture(t);
+  const { id } = await running(it, { sleepMode: "pause" });
+  it.engine.failNext("reclaim", new EngineError("unsupported", "no"));
+  it.clock.now += hourMs;
+  await reapIdle(it.use);
+  await setImmediate();
+  t.ok(it.engine.calls.includes("reclaim"));
+  t.equal(it.use.records.get(id)?.status, "paused");
 });

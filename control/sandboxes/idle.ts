@@ -32,6 +32,11 @@ export function isRecent(sandbox: Sandbox, lastActiveAt: number, rules: IdleRule
   return lastActiveAt > now - idleMs(sandbox, rules);
 }
 
+/** When a paused sandbox is stopped: after as much time again as it needed to fall asleep; undefined for never. */
+export function pauseEndsAt(sandbox: Sandbox, rules: IdleRules): number | undefined {
+  return sandbox.sleepMode === "auto" ? sandbox.statusSince + idleMs(sandbox, rules) : undefined;
+}
+
 /** When it stops at the earliest as things are, and why; undefined when something open or promised has no end. */
 export function nextStop(
   sandbox: Sandbox,
@@ -47,7 +52,8 @@ export function nextStop(
   return idle <= unattended ? { at: idle, because: "idle" } : { at: unattended, because: "unattended" };
 }
 
-function promises(sandbox: Sandbox, now: number): AwakeCause[] {
+/** What was promised about it, whether anybody uses it or not. */
+export function promises(sandbox: Sandbox, now: number): AwakeCause[] {
   const { idlePolicy, keepaliveUntil, leaseUntil, createdAt } = sandbox;
   const since = sandbox.awakeSince ?? createdAt;
   const causes: AwakeCause[] = [];
@@ -76,7 +82,7 @@ function uses(sandbox: Sandbox, open: OpenCounts, rules: IdleRules, now: number)
 }
 
 /** Coming up counts as a use: whoever woke it gets the whole time. */
-function lastUse(sandbox: Sandbox): number {
+export function lastUse(sandbox: Sandbox): number {
   return Math.max(sandbox.lastActiveAt, sandbox.awakeSince ?? 0);
 }
 

@@ -14,6 +14,7 @@ export async function removeSandbox(
   { keepWorkspace }: { keepWorkspace: boolean },
 ): Promise<void> {
   use.flights.abort(id);
+  use.admission.cancel(id);
   use.drains.get(id)?.hurry();
   await use.lock.run(id, async () => {
     const sandbox = use.records.get(id);

@@ -13,7 +13,18 @@ export type Start =
 
 const keptStarts = 5;
 
-/** Has the engine start a sandbox as it is described now. The caller holds its lock. */
+/** Starts a sandbox as it is described now, when this machine has room for it. The caller holds its lock. */
+export async function startAdmitted(use: Collaborators, sandbox: Sandbox, signal?: AbortSignal): Promise<Start> {
+  const leave = await use.admission.enter(sandbox.id, sandbox.external.userId, signal);
+  if (!leave.admitted) return { started: false, refusal: leave.refusal };
+  try {
+    return await startOnEngine(use, sandbox, signal);
+  } finally {
+    leave.release();
+  }
+}
+
+/** Has the engine start a sandbox. */
 export async function startOnEngine(
   { engine, settings, now, logger }: Collaborators,
   sandbox: Sandbox,

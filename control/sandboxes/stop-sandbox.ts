@@ -7,7 +7,9 @@ import { isUp, type Sandbox } from "./sandbox.ts";
 
 /** How a sandbox shall be put to sleep, and why, for the record. */
 export type StopRequest = {
-  readonly cause: "operator" | "restart" | "idle" | "unattended" | "shutdown";
+  readonly cause: "operator" | "restart" | "idle" | "unattended" | "pressure" | "schedule" | "shutdown";
+  /** More of the why, in words. */
+  readonly detail?: string;
   readonly mode: "stop" | "pause";
   /** `force` stops it in the middle of whatever it does; new requests are held meanwhile in any case. */
   readonly drain: DrainKind | "force";
@@ -31,7 +33,7 @@ export async function stopHoldingLock(use: Collaborators, id: SandboxId, request
   if (sandbox === undefined) throw notFound();
   if (sandbox.status === "paused" && request.mode === "stop") return sleep(use, sandbox, request);
   if (!isUp(sandbox.status)) return sandbox;
-  const event = { kind: "stop", cause: request.cause } as const;
+  const event = toEvent(request);
   const draining = records.change(id, { status: "draining" }, event) ?? sandbox;
   if (request.drain !== "force") {
     const verdict = await drains.run(id, draining.generation, request.drain);
@@ -43,10 +45,15 @@ export async function stopHoldingLock(use: Collaborators, id: SandboxId, request
   return sleep(use, draining, request);
 }
 
-async function sleep(use: Collaborators, sandbox: Sandbox, { cause, mode }: StopRequest): Promise<Sandbox> {
+function toEvent({ cause, detail }: StopRequest) {
+  return { kind: "stop", cause, ...(detail !== undefined && { detail }) } as const;
+}
+
+async function sleep(use: Collaborators, sandbox: Sandbox, request: StopRequest): Promise<Sandbox> {
   const { engine, records, metrics, logger } = use;
+  const { cause, mode, detail } = request;
   const { id } = sandbox;
-  const event = { kind: "stop", cause } as const;
+  const event = toEvent(request);
   try {
     await engine.setDesired(id, mode === "pause" ? "paused" : "stopped", { graceSeconds });
   } catch (error) {
@@ -57,11 +64,21 @@ async function sleep(use: Collaborators, sandbox: Sandbox, { cause, mode }: Stop
     throw new ApiError("engine_unavailable", error.message, { cause: error, retryAfterSeconds: 5 });
   }
   metrics.stopped(cause);
-  logger.info({ sandbox: id, cause, mode }, "a sandbox went to sleep");
+  logger.info({ sandbox: id, cause, mode, detail }, "a sandbox went to sleep");
   const asleep = { reason: null, awakeSince: null, crashes: 0, retryAt: null } as const;
   if (mode === "pause") {
+    void reclaim(use, id);
     return records.change(id, { ...asleep, status: "paused" }, { ...event, outcome: "paused" }) ?? sandbox;
   }
   const stopped = { ...asleep, status: "stopped", startedAt: null } as const;
   return records.change(id, stopped, { ...event, outcome: "stopped" }, []) ?? sandbox;
+}
+
+/** Nothing waits for it, and a wake meanwhile takes nothing from it. */
+async function reclaim({ engine, logger }: Collaborators, id: SandboxId): Promise<void> {
+  try {
+    if ((await engine.capabilities()).reclaim) await engine.reclaim(id);
+  } catch (error) {
+    logger.warn({ sandbox: id, err: error }, "the memory of a paused sandbox could not be taken back");
+  }
 }

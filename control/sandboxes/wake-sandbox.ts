@@ -5,7 +5,7 @@ import type { Collaborators } from "./collaborators.ts";
 import { heldBack } from "./crash.ts";
 import { refusalOf } from "./refusal.ts";
 import type { Sandbox } from "./sandbox.ts";
-import { recordCrash, startedChanges, startOnEngine } from "./start-sandbox.ts";
+import { recordCrash, startAdmitted, startedChanges } from "./start-sandbox.ts";
 import type { WakeResult } from "./wake-flights.ts";
 
 /** Who asks for a wake, for the record. `insist` starts even a sandbox that is held back in a crash loop. */
@@ -89,7 +89,7 @@ async function start(
   if (held !== undefined) return refused(held as WakeRefusal);
   const event = { kind: "change", cause: request.cause } as const;
   const waking = records.change(id, { status: "waking" }, event) ?? sandbox;
-  const start = await startOnEngine(use, waking, signal);
+  const start = await startAdmitted(use, waking, signal);
   const current = records.get(id);
   if (current === undefined) return refused(gone(current));
   if (!start.started) {

@@ -43,13 +43,23 @@ const defaultConfig: SandboxConfig = {
   maxUnattendedSeconds: 14_400,
   keepaliveMaxSeconds: 86_400,
   holdSeconds: 60,
+  memHeadroomPercent: 15,
+  memRefuseWakesPercent: 10,
+  memEmergencyPercent: 5,
+  wakeCostMb: 800,
   wakePolicy: { classes: {} },
 };
+
+const gibibyte = 2 ** 30;
 
 /** A clock that a test sets. It begins with the real time, which workers' leases go by. */
 export type Clock = { now: number };
 
+/** The machine's memory, which a test sets too. There is plenty at first. */
+export type TestMemory = { availableBytes: number; totalBytes: number; stalledPercent: number | null };
+
 export type Fixture = {
+  readonly memory: TestMemory;
   readonly use: Collaborators;
   readonly engine: MemoryEngine;
   readonly clock: Clock;
@@ -68,8 +78,10 @@ export function fixture(t: Test, { leaseMs = 10_000, config = {} as Partial<Sand
   const feed = new RouteFeed("epoch");
   const workers = new GatewayWorkers({ leaseMs });
   const clock = { now: Date.now() };
+  const memory: TestMemory = { availableBytes: 64 * gibibyte, totalBytes: 100 * gibibyte, stalledPercent: null };
   const use = collaborate({
     ...{ metrics, database, events, engine, feed, workers },
+    hostMemory: () => ({ ...memory }),
     config: { ...defaultConfig, ...config },
     logger: silent,
     now: () => clock.now,
@@ -80,7 +92,7 @@ export function fixture(t: Test, { leaseMs = 10_000, config = {} as Partial<Sand
   });
   // What only the composition root shortens.
   Object.assign(use.settings, { earlyExitMs: 0 });
-  return { use, engine, clock, feed, database, events, metrics };
+  return { use, engine, clock, memory, feed, database, events, metrics };
 }
 
 /** A sandbox that runs. */
