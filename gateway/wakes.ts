@@ -23,6 +23,15 @@ export type WakesOptions = {
   readonly logger: Logger;
 };
 
+/** What is known of a running sandbox's present run. */
+type Run = {
+  readonly run: number;
+  /** Epoch milliseconds at which it was first heard of. */
+  readonly since: number;
+  /** Those that took a connection: requests go straight to them. */
+  ports: Set<number> | undefined;
+};
+
 const firstDialPauseMs = 4;
 const longestDialPauseMs = 100;
 /** A container's first packets may be lost while its network comes up: a new attempt is sooner than TCP's own, after 1 s. */
@@ -43,27 +52,30 @@ export class Wakes {
   readonly #options: WakesOptions;
   readonly #waits = new Map<string, PortWait>();
   readonly #wakes = new Map<SandboxId, Promise<WakeOutcome>>();
-  /** Ports that took a connection, by sandbox: requests go straight to them. */
-  readonly #reachable = new Map<SandboxId, { readonly run: number; readonly ports: Set<number> }>();
+  readonly #runs = new Map<SandboxId, Run>();
 
   constructor(options: WakesOptions) {
     this.#options = options;
     options.table.on("route", (id) => {
-      const run = options.table.get(id)?.run;
-      if (this.#reachable.get(id)?.run !== run) this.#reachable.delete(id);
+      const route = options.table.get(id);
+      if (route?.status !== "running") {
+        if (route === undefined || this.#runs.get(id)?.run !== route.run) this.#runs.delete(id);
+      } else if (this.#runs.get(id)?.run !== route.run) {
+        this.#runs.set(id, { run: route.run, since: Date.now(), ports: undefined });
+      }
     });
   }
 
   /** Whether a request may be forwarded at once. */
   isReachable(route: Route, port: number): boolean {
     if (route.status !== "running") return false;
-    const known = this.#reachable.get(route.id);
-    return known !== undefined && known.run === route.run && known.ports.has(port);
+    const known = this.#runs.get(route.id);
+    return known?.run === route.run && (known.ports?.has(port) ?? false);
   }
 
   /** Takes back that the port is reachable: a dial was refused. */
   forget(id: SandboxId, port: number): void {
-    this.#reachable.get(id)?.ports.delete(port);
+    this.#runs.get(id)?.ports?.delete(port);
   }
 
   /**
@@ -105,12 +117,12 @@ export class Wakes {
     const endpoint = route.endpoints.find(({ port }) => port === wait.port);
     if (endpoint === undefined) return refused("not_found");
     wait.enterPhase("waiting_for_port");
-    const begun = Date.now();
-    let askedAt = begun;
+    const since = this.#runs.get(wait.id)?.since ?? Date.now();
+    let askedAt = 0;
     for (let pauseMs = firstDialPauseMs; wait.participants > 0; pauseMs = Math.min(pauseMs * 1.5, longestDialPauseMs)) {
       if (await dial(endpoint, Math.min(connectTimeoutMs, attemptMs))) return this.#reached(route, wait.port);
       if (table.get(wait.id) !== route) return undefined;
-      if (Date.now() - begun >= settledMs && Date.now() - askedAt >= listenersEveryMs) {
+      if (Date.now() - since >= settledMs && Date.now() - askedAt >= listenersEveryMs) {
         askedAt = Date.now();
         const verdict = await this.#whyNot(wait, endpoint);
         if (verdict !== undefined) return verdict;
@@ -121,12 +133,13 @@ export class Wakes {
   }
 
   #reached(route: Route, port: number): Ready {
-    let known = this.#reachable.get(route.id);
+    let known = this.#runs.get(route.id);
     if (known?.run !== route.run) {
-      known = { run: route.run, ports: new Set() };
-      this.#reachable.set(route.id, known);
+      known = { run: route.run, since: Date.now(), ports: undefined };
+      this.#runs.set(route.id, known);
     }
-    known!.ports.add(port);
+    known.ports ??= new Set();
+    known.ports.add(port);
     return { kind: "ready", route };
   }
 
