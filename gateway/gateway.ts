@@ -91,7 +91,12 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
     socket.once("close", () => sockets.delete(socket));
   });
   server.listen({ host: config.bind.host, port: config.bind.port });
-  await once(server, "listening");
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    await refusals.close();
+    throw error;
+  }
   const { address: host, port } = server.address() as AddressInfo;
 
   const watching = watchRoutes({ control, table, admission, worker, logger }, stop.signal);
