@@ -168,5 +168,7 @@ function openTraefikEdge(config: ControlConfig, logger: Logger): Promise<Edge> {
   const routes = { domain: origin.domain, entryPoint, tls, gatewayUrl, httpsPort };
   const dynamicDir = config.traefikDynamicDirectory;
   const places = { dataDir: config.dataDirectory, dynamicDir, certDir: config.certDirectory };
-  return openEdge({ ...routes, ...places, certSource }, { logger });
+  // Traefik is on this machine, wherever it runs: its published port proves that it serves what was written.
+  const traefikAddress = { host: "127.0.0.1", port: httpsPort };
+  return openEdge({ ...routes, ...places, certSource }, { logger, traefikAddress });
 }

@@ -1,5 +1,6 @@
 import pino from "pino";
 import { EnvironmentError } from "#contract/environment.ts";
+import { CertificateError } from "./certificates/valid-certificate.ts";
 import { type ControlConfig, readConfig } from "./config.ts";
 import { type ControlPlane, openControlPlane } from "./control-plane.ts";
 import { AddressTakenError } from "./http/listen.ts";
@@ -49,7 +50,7 @@ function readConfigOrExit(): ControlConfig {
 }
 
 function isExpected(error: unknown): boolean {
-  return error instanceof AddressTakenError || error instanceof DataLockedError;
+  return error instanceof AddressTakenError || error instanceof DataLockedError || error instanceof CertificateError;
 }
 
 function warnOfOpenDoors({ apiAuthDisabled, apiTokens }: ControlConfig, logger: pino.Logger): void {
