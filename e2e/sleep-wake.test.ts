@@ -1,0 +1,19 @@
+import t from "tap";
+import { Drains } from "../control/sandboxes/drain.ts";
+import { runCycles } from "./sleep-wake.ts";
+
+t.test("no request fails because a sandbox goes to sleep", async (t) => {
+  const { answered, failures, idleStops } = await runCycles(24);
+  t.same(failures, []);
+  t.ok(
+    Object.values(answered).every((count) => count > 3),
+    JSON.stringify(answered),
+  );
+  t.ok(idleStops > 0, "some went to sleep by themselves");
+});
+
+t.test("requests fail without the wait behind the fence: the test above can tell", async (t) => {
+  t.intercept(Drains.prototype, "run", { value: async () => "clear" });
+  const { failures } = await runCycles(4);
+  t.ok(failures.length > 0);
+});
