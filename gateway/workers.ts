@@ -11,13 +11,17 @@ const replaceAfterMs = 1_000;
  * when the signal aborted and all of them have drained, or when one could not start.
  */
 export async function superviseWorkers(count: number, logger: Logger, signal: AbortSignal): Promise<number> {
+  if (signal.aborted) return 0;
   const listening = new Set<Worker>();
+  let ahead = false;
   let announced = false;
   let failed = false;
   const start = () => {
     const worker = cluster.fork();
     worker.on("listening", ({ address, port }: { address: string; port: number }) => {
       listening.add(worker);
+      if (!ahead && !signal.aborted) for (let index = 1; index < count; index++) start();
+      ahead = true;
       if (announced || listening.size < count) return;
       announced = true;
       announce(logger, { host: address, port });
@@ -34,7 +38,8 @@ export async function superviseWorkers(count: number, logger: Logger, signal: Ab
       setTimeout(() => signal.aborted || start(), replaceAfterMs);
     });
   };
-  for (let index = 0; index < count; index++) start();
+  // One goes ahead: what keeps it from listening is said once.
+  start();
   const aborted = Promise.withResolvers<void>();
   signal.addEventListener("abort", () => {
     for (const worker of live()) worker.process.kill("SIGTERM");
