@@ -75,13 +75,15 @@ const unfurlers =
   /slackbot|slack-imgproxy|twitterbot|facebookexternalhit|facebot|linkedinbot|discordbot|telegrambot|whatsapp|skypeuripreview|msteams|microsoftpreview|iframely|embedly|redditbot|vkshare|mastodon|pinterestbot|viber|line-poker|kakaotalk-scrap|bitlybot|notionembedder|zoombot|googlemessages|snap url preview|tumblr\/|flipboardproxy|outbrain|quora link preview|rocket\.chat|mattermost|synapse/i;
 const monitors =
   /uptimerobot|pingdom|statuscake|better ?uptime|better stack|site24x7|newrelicpinger|datadog|checkly|kube-probe|elb-healthchecker|googlehc|prometheus|blackbox|uptime-?kuma|zabbix|check_http|nagios|icinga|hetrixtools|updown\.io|freshping|cron-job\.org|healthcheck|haproxy-check|consul health check|gatus|montastic|node ?ping|hyperping|cronitor|statping|oh dear/i;
+/** Cubot makes telephones. */
 const crawlers =
-  /bot\b|bot\/|crawl|spider|slurp|bingpreview|mediapartners|adsbot|google-inspectiontool|googleother|google-extended|gptbot|oai-searchbot|chatgpt-user|claudebot|claude-web|anthropic-ai|ccbot|bytespider|petalbot|yandex(?:bot|images)|baiduspider|sogou|duckduckbot|applebot|semrush|ahrefs|mj12bot|dotbot|archive\.org|ia_archiver|censysinspect|zgrab|masscan|nmap|nuclei|expanse|internetmeasurement|netcraft|shodan|dataforseo|barkrowler|perplexitybot|amazonbot|meta-externalagent|scrapy/i;
+  /(?<!cu)bot\b|crawl|spider|slurp|bingpreview|mediapartners|adsbot|google-inspectiontool|googleother|google-extended|gptbot|oai-searchbot|chatgpt-user|claudebot|claude-web|anthropic-ai|ccbot|bytespider|petalbot|yandex(?:bot|images)|baiduspider|duckduckbot|applebot|semrush|ahrefs|mj12bot|dotbot|archive\.org|ia_archiver|censysinspect|zgrab|masscan|nmap|nuclei|expanse|internetmeasurement|netcraft|shodan|dataforseo|barkrowler|perplexitybot|amazonbot|meta-externalagent|scrapy/i;
 
 type VisitorClass = "unfurler" | "monitor" | "crawler" | undefined;
 
-/** Few agents make most requests: a verdict is kept for as many as this. */
+/** Few agents make most requests: a verdict is kept for as many as this, unless their names are longer than anybody's. */
 const keptVerdicts = 2_000;
+const longestKept = 1_000;
 const verdicts = new Map<string, VisitorClass>();
 
 function visitorClass(agent: string | undefined): VisitorClass {
@@ -94,6 +96,7 @@ function visitorClass(agent: string | undefined): VisitorClass {
       : crawlers.test(agent)
         ? "crawler"
         : undefined;
+  if (agent.length > longestKept) return verdict;
   if (verdicts.size >= keptVerdicts) verdicts.clear();
   verdicts.set(agent, verdict);
   return verdict;
