@@ -104,3 +104,16 @@ t.test("toChanges() brings back the default for null", async (t) => {
 t.test("toTime() is RFC 3339 in UTC with milliseconds", async (t) => {
   t.equal(toTime(1_795_440_000_007), "2026-11-23T13:20:00.007Z");
 });
+
+t.test("toChanges() merges a schedule and refuses one that cannot be followed", async (t) => {
+  const none = toPolicy({ ports: [3000] });
+  t.equal(none.schedule, null);
+  const { schedule } = toChanges({ schedule: { wake: ["0 9 * * *"] } }, none);
+  t.same(schedule, { timezone: "UTC", wake: ["0 9 * * *"], sleep: [] });
+  const patch = { schedule: { timezone: "Europe/Berlin", wake: null, sleep: ["0 18 * * *"] } };
+  const merged = { timezone: "Europe/Berlin", wake: [], sleep: ["0 18 * * *"] };
+  t.same(toChanges(patch, { ...none, schedule: schedule! }), { schedule: merged });
+  t.same(toChanges({ schedule: null }, { ...none, schedule: merged }), { schedule: null });
+  const wrong = { schedule: { timezone: "Nowhere", wake: ["0 9 * * *"] } };
+  t.throws(() => toChanges(wrong, none), { code: "invalid_request", message: /schedule: timezone "Nowhere"/ });
+});

@@ -1,7 +1,9 @@
 import type { Static } from "typebox";
 import type { HostPolicy } from "#contract/gateway-api.ts";
 import { type PreviewOrigin, previewUrl } from "#contract/preview-host.ts";
+import { ApiError } from "../api-error.ts";
 import type { External, Sandbox, SandboxPolicy } from "../sandboxes/sandbox.ts";
+import { type Schedule, scheduleProblem } from "../sandboxes/schedule.ts";
 import { fromWireWakePolicy, toWireWakePolicy, type WireWakePolicy } from "../sandboxes/wake-policy.ts";
 import { mergePatch } from "./merge-patch.ts";
 import type { createBody, PatchBody, Resource } from "./schemas.ts";
@@ -30,6 +32,7 @@ const defaults: SandboxPolicy = {
   hostPolicy: "localhost",
   hostPolicyByPort: {},
   wakePolicy: { classes: {} },
+  schedule: null,
   labels: {},
   external: { userId: null, projectId: null, workspaceId: null },
 };
@@ -61,7 +64,11 @@ export function toResource(
     host_policy: toHostPolicy(sandbox),
     wake_policy: toWireWakePolicy(sandbox.wakePolicy),
     cors: null,
-    schedule: null,
+    schedule: sandbox.schedule && {
+      timezone: sandbox.schedule.timezone,
+      wake: [...sandbox.schedule.wake],
+      sleep: [...sandbox.schedule.sleep],
+    },
     external: { user_id: external.userId, project_id: external.projectId, workspace_id: external.workspaceId },
     labels: sandbox.labels,
     created_at: toTime(sandbox.createdAt),
@@ -100,6 +107,7 @@ export function toChanges(patch: PatchBody, current: SandboxPolicy): Partial<San
   if (patch.labels !== undefined) changes.labels = mergePatch(current.labels, patch.labels);
   if (patch.external !== undefined) changes.external = toExternal(patch.external, current.external);
   if (patch.host_policy !== undefined) Object.assign(changes, fromHostPolicy(patch.host_policy, current));
+  if (patch.schedule !== undefined) changes.schedule = toSchedule(patch.schedule, current.schedule);
   if (patch.wake_policy !== undefined) {
     const merged = mergePatch(toWireWakePolicy(current.wakePolicy), patch.wake_policy);
     changes.wakePolicy = fromWireWakePolicy(merged as WireWakePolicy);
@@ -117,6 +125,16 @@ function toExternal(patch: PatchBody["external"], current: External): External {
   if (patch === null || patch === undefined) return defaults.external;
   const { user_id = current.userId, project_id = current.projectId, workspace_id = current.workspaceId } = patch;
   return { userId: user_id, projectId: project_id, workspaceId: workspace_id };
+}
+
+/** Throws ApiError `invalid_request` for one that cannot be followed. */
+function toSchedule(patch: PatchBody["schedule"], current: Schedule | null): Schedule | null {
+  if (patch === null || patch === undefined) return null;
+  const { timezone, wake, sleep } = { ...current, ...patch };
+  const schedule = { timezone: timezone ?? "UTC", wake: wake ?? [], sleep: sleep ?? [] };
+  const problem = scheduleProblem(schedule);
+  if (problem !== undefined) throw new ApiError("invalid_request", `body: schedule: ${problem}`);
+  return schedule;
 }
 
 function toHostPolicy({ hostPolicy, hostPolicyByPort }: SandboxPolicy): Resource["host_policy"] {

@@ -51,6 +51,16 @@ const hostPolicyByPort = Type.Object(
   { ...strict, description: "One policy, or a default with exceptions by port" },
 );
 
+const cronTimes = Type.Array(text(100), { maxItems: 20, description: "Cron expressions of five fields" });
+const schedule = Type.Object(
+  {
+    timezone: Type.Optional(nullable(text(64))),
+    wake: Type.Optional(nullable(cronTimes)),
+    sleep: Type.Optional(nullable(cronTimes)),
+  },
+  { ...strict, description: "When it is woken and put to sleep, by the clock of an IANA time zone (default UTC)" },
+);
+
 /** What an integrator may decide, each field in the form of a merge patch (RFC 7396): null takes a decision back. */
 const policyFields = {
   image: Type.Optional(nullable(text(512))),
@@ -67,7 +77,7 @@ const policyFields = {
   host_policy: Type.Optional(nullable(Type.Union([hostPolicy, hostPolicyByPort]))),
   wake_policy: Type.Optional(nullable(wakePolicy)),
   cors: Type.Optional(Type.Null({ description: "Reserved" })),
-  schedule: Type.Optional(Type.Null({ description: "Reserved" })),
+  schedule: Type.Optional(nullable(schedule)),
   external: Type.Optional(nullable(external)),
   labels: Type.Optional(nullable(Type.Record(labelKey, nullable(labelValue), strict))),
 };
@@ -107,7 +117,7 @@ export const resource = Type.Object(
     host_policy: Type.Union([hostPolicy, hostPolicyByPort]),
     wake_policy: wakePolicy,
     cors: Type.Null(),
-    schedule: Type.Null(),
+    schedule: nullable(Type.Object({ timezone: Type.String(), wake: cronTimes, sleep: cronTimes })),
     external: Type.Object({
       user_id: nullable(Type.String()),
       project_id: nullable(Type.String()),

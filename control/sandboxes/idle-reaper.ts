@@ -62,7 +62,7 @@ async function reap(use: Collaborators, id: Sandbox["id"]): Promise<void> {
 }
 
 /** What can be paused goes to sleep by that first, unless it shall not. */
-async function sleepTier({ engine }: Collaborators, { sleepMode }: Sandbox): Promise<"pause" | "stop"> {
+export async function sleepTier({ engine }: Collaborators, { sleepMode }: Sandbox): Promise<"pause" | "stop"> {
   return sleepMode !== "stop" && (await engine.capabilities()).pause ? "pause" : "stop";
 }
 

@@ -1,5 +1,6 @@
 import type { HostPolicy, SandboxStatus, StatusReason } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
+import type { Schedule } from "./schedule.ts";
 import type { WakePolicy } from "./wake-policy.ts";
 
 /** What an integrator decides about a sandbox. Sizes are written as the caller wrote them: `4G`. */
@@ -20,6 +21,7 @@ export type SandboxPolicy = {
   readonly hostPolicy: HostPolicy;
   readonly hostPolicyByPort: Readonly<Record<string, HostPolicy>>;
   readonly wakePolicy: WakePolicy;
+  readonly schedule: Schedule | null;
   readonly labels: Readonly<Record<string, string>>;
   readonly external: External;
 };

@@ -10,7 +10,7 @@ import type { WakeResult } from "./wake-flights.ts";
 
 /** Who asks for a wake, for the record. `insist` starts even a sandbox that is held back in a crash loop. */
 export type WakeRequest = {
-  readonly cause: "request" | "operator" | "restart";
+  readonly cause: "request" | "operator" | "restart" | "schedule";
   readonly class?: RequestClass;
   readonly insist?: boolean;
 };
