@@ -19,6 +19,7 @@ import { followEngine } from "./sandboxes/follow-engine.ts";
 import { GatewayWorkers } from "./sandboxes/gateway-workers.ts";
 import { reapIdle } from "./sandboxes/idle-reaper.ts";
 import { reconcile } from "./sandboxes/reconcile.ts";
+import { Schedules } from "./sandboxes/schedules.ts";
 import { stopAll } from "./sandboxes/stop-all.ts";
 import { lockDataDirectory } from "./sqlite/data-lock.ts";
 import { Database } from "./sqlite/database.ts";
@@ -36,6 +37,7 @@ const minuteMs = 60_000;
 const reconcileEveryMs = 5 * minuteMs;
 const pruneEveryMs = 60 * minuteMs;
 const keptEventsMs = 30 * 24 * 60 * minuteMs;
+const scheduleTurnMs = 1_000;
 const retryReconcileMs = 1_000;
 
 /** Opens everything in its order. What was opened before a failure is let go of. */
@@ -129,6 +131,11 @@ async function startLoops(
     if (synced.done) await reconcile(use);
   });
   loops.every("idle", config.idleReapIntervalSeconds * 1000, () => reapIdle(use));
+  const schedules = new Schedules(use);
+  opened.defer(() => schedules.close());
+  loops.every("schedules", scheduleTurnMs, async () => {
+    if (synced.done) await schedules.turn();
+  });
   loops.every("pressure", config.pressureIntervalSeconds * 1000, () => use.admission.relieve());
   loops.every("prune", pruneEveryMs, async () => prune());
   return synced;
