@@ -68,10 +68,15 @@ t.test("readConfig() takes an empty value for an unset one, and either spelling 
 });
 
 t.test("readConfig() reads tokens in both forms and never repeats a secret", async (t) => {
-  const { apiTokens } = read({ SANDBOXD_API_TOKENS: "ada:s3cret, ci=a:b=c" });
+  const { apiTokens } = read({
+    SANDBOXD_API_TOKENS: "ada:s3cret, ci=a:b=c, eye:x:y:read,hand=z:sandboxes,own:w:admin",
+  });
   t.same(apiTokens, [
-    { name: "ada", secret: "s3cret" },
-    { name: "ci", secret: "a:b=c" },
+    { name: "ada", secret: "s3cret", scope: "admin" },
+    { name: "ci", secret: "a:b=c", scope: "admin" },
+    { name: "eye", secret: "x:y", scope: "read" },
+    { name: "hand", secret: "z", scope: "sandboxes" },
+    { name: "own", secret: "w", scope: "admin" },
   ]);
   const problems = problemsOf({ SANDBOXD_API_TOKENS: "ada:s3cret,topsecret,ada:again,:x" });
   t.equal(problems.length, 3);
@@ -122,9 +127,10 @@ t.test("controlVariables names every variable that is read", async (t) => {
     },
   });
   readConfig(variables);
-  const source = await import("node:fs/promises").then(({ readFile }) =>
-    readFile(join(import.meta.dirname, "config.ts"), "utf8"),
-  );
+  const { readFile } = await import("node:fs/promises");
+  const readers = ["config.ts", "access/access-config.ts"];
+  const sources = await Promise.all(readers.map((file) => readFile(join(import.meta.dirname, file), "utf8")));
+  const source = sources.join("\n");
   const read = source.match(/(?<=read\.[a-zA-Z]+\(")[A-Z_]+|(?<=read[A-Z][a-zA-Z]+\(read, ")[A-Z_]+/g) ?? [];
   const known: readonly string[] = controlVariables;
   const named = [...new Set<string>([...read, ...asked])].map((name) => name.replace("SANDBOXED_", "SANDBOXD_"));

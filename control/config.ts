@@ -2,11 +2,11 @@ import { join, resolve } from "node:path";
 import { highestSocketPathLength } from "#contract/control-socket.ts";
 import { type Address, EnvironmentReader, formatAddress, isLoopback, type Variables } from "#contract/environment.ts";
 import type { PreviewOrigin } from "#contract/preview-host.ts";
-import { overlay, readEnvironmentFile } from "./environment-file.ts";
+import { type AccessConfig, accessVariables, readAccess } from "./access/access-config.ts";
+import { type ApiToken, readApiTokens } from "./access/api-token.ts";
+import type { Reloadable } from "./access/reload.ts";
+import { overlay, readEnvironmentFile, readRequiredFile } from "./environment-file.ts";
 import { readWakePolicy, type WakePolicy } from "./sandboxes/wake-policy.ts";
-
-/** A bearer of the API at the edge. The name goes into the record, the secret nowhere. */
-export type ApiToken = { readonly name: string; readonly secret: string };
 
 /** What control takes from its environment. Durations are in the unit that the name states. */
 export type ControlConfig = {
@@ -18,6 +18,11 @@ export type ControlConfig = {
   readonly apiBind: Address;
   readonly apiAuthDisabled: boolean;
   readonly apiTokens: readonly ApiToken[];
+  /** Of one token; 0: any number. */
+  readonly apiCallsPerSecond: number;
+  /** 0: for ever. */
+  readonly auditRetentionDays: number;
+  readonly access: AccessConfig;
   readonly dataDirectory: string;
   readonly logDirectory: string;
   readonly logLevel: (typeof logLevels)[number];
@@ -72,6 +77,9 @@ export const controlVariables = [
   "SANDBOXD_API_BIND",
   "SANDBOXD_API_AUTH_DISABLED",
   "SANDBOXD_API_TOKENS",
+  "SANDBOXD_API_CALLS_PER_SECOND",
+  "SANDBOXD_AUDIT_RETENTION_DAYS",
+  ...accessVariables,
   "SANDBOXD_DATA_DIR",
   "SANDBOXD_LOG_DIR",
   "SANDBOXD_LOG_LEVEL",
@@ -107,8 +115,7 @@ const defaultEnvironmentFile = "/etc/sandboxed/sandboxd.env";
 
 /** Reads the process's environment over that of its environment file. Throws EnvironmentError naming every bad variable. */
 export function readConfig(variables: Variables = process.env): ControlConfig {
-  const path = variables.SANDBOXD_ENV_FILE || variables.SANDBOXED_ENV_FILE || defaultEnvironmentFile;
-  const file = readEnvironmentFile(path);
+  const file = readEnvironmentFile(environmentFileOf(variables));
   const read = new EnvironmentReader(overlay(file, variables));
   const userns = readUserns(read, variables.SANDBOXD_USERNS ?? variables.SANDBOXED_USERNS ?? file.SANDBOXD_USERNS);
   const parts = { ...readEdge(read), ...readApi(read), ...readPlaces(read), ...readSandboxes(read) };
@@ -120,6 +127,22 @@ export function readConfig(variables: Variables = process.env): ControlConfig {
   }
   read.end();
   return Object.freeze(config);
+}
+
+/** Which of them are read again on SIGHUP. */
+const reloadable: readonly string[] = ["SANDBOXD_API_TOKENS", ...accessVariables];
+
+/** What may change while control runs: there the file wins over the process. Throws EnvironmentError as readConfig does. */
+export function readReloadable(variables: Variables = process.env): Reloadable {
+  const file = readRequiredFile(environmentFileOf(variables));
+  const read = new EnvironmentReader(overlay(variables, file, reloadable));
+  const parts = { apiTokens: readApiTokens(read, "SANDBOXD_API_TOKENS"), access: readAccess(read) };
+  read.end();
+  return parts;
+}
+
+function environmentFileOf(variables: Variables): string {
+  return variables.SANDBOXD_ENV_FILE || variables.SANDBOXED_ENV_FILE || defaultEnvironmentFile;
 }
 
 function readEdge(read: EnvironmentReader) {
@@ -163,23 +186,11 @@ function readApi(read: EnvironmentReader) {
   return {
     apiBind: read.address("SANDBOXD_API_BIND", { host: "127.0.0.1", port: 9090 }),
     apiAuthDisabled: read.boolean("SANDBOXD_API_AUTH_DISABLED", false),
-    apiTokens: readTokens(read, "SANDBOXD_API_TOKENS"),
+    apiTokens: readApiTokens(read, "SANDBOXD_API_TOKENS"),
+    apiCallsPerSecond: read.integer("SANDBOXD_API_CALLS_PER_SECOND", 200, { most: 1_000_000 }),
+    auditRetentionDays: read.integer("SANDBOXD_AUDIT_RETENTION_DAYS", 365, { most: 36_500 }),
+    access: readAccess(read),
   };
-}
-
-/** `name:secret` or `name=secret`, separated by commas. A refusal names the entry by its place: what is there may be a secret. */
-function readTokens(read: EnvironmentReader, name: string): readonly ApiToken[] {
-  const value = read.raw(name);
-  if (value === undefined) return [];
-  const tokens: ApiToken[] = [];
-  for (const [index, entry] of value.split(",").entries()) {
-    const match = /^\s*([A-Za-z0-9._-]+)\s*[:=]\s*([\x21-\x7e]+)\s*$/.exec(entry);
-    if (match === null) read.conflict(`Cannot parse ${name}: expected name:secret in entry ${index + 1}`);
-    else if (tokens.some((token) => token.name === match[1]))
-      read.conflict(`Cannot parse ${name}: two entries name ${match[1]}`);
-    else tokens.push({ name: match[1]!, secret: match[2]! });
-  }
-  return tokens;
 }
 
 function readPlaces(read: EnvironmentReader) {

@@ -1,12 +1,16 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { Logger } from "pino";
+import type { Variables } from "#contract/environment.ts";
+import { openAccess } from "./access/open-access.ts";
+import { reloadAccess } from "./access/reload.ts";
 import { type Edge, openEdge } from "./certificates/edge.ts";
 import { collaborate } from "./collaborate.ts";
-import type { ControlConfig } from "./config.ts";
+import { type ControlConfig, readReloadable } from "./config.ts";
 import { hostMemoryReader } from "./host-memory.ts";
 import type { Api } from "./http/api.ts";
 import { loopbackDoor, socketDoor } from "./http/door.ts";
+import { EdgeAccess } from "./http/edge-access.ts";
 import { Idempotency } from "./http/idempotency.ts";
 import { listenOnAddress, listenOnSocket } from "./http/listen.ts";
 import { buildServer } from "./http/server.ts";
@@ -31,6 +35,8 @@ export interface ControlPlane extends AsyncDisposable {
   /** Where the API listens on TCP: `host:port`. */
   readonly address: string;
   readonly socketPath: string;
+  /** Reads the environment file again. Resolves with whether it was taken; when not, nothing has changed. */
+  reload(variables?: Variables): Promise<boolean>;
 }
 
 const minuteMs = 60_000;
@@ -46,7 +52,8 @@ export async function openControlPlane(config: ControlConfig, logger: Logger): P
   try {
     const api = await openCore(config, logger, opened);
     const address = await openListeners(api, config, logger, opened);
-    return { address, socketPath: config.controlSocket, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+    const reload = (variables?: Variables) => reloadAccess(api.access, () => readReloadable(variables), logger);
+    return { address, socketPath: config.controlSocket, reload, [Symbol.asyncDispose]: () => opened.disposeAsync() };
   } catch (error) {
     await opened.disposeAsync();
     throw error;
@@ -85,15 +92,20 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
     queued: use.admission.queued,
   }));
   opened.defer(followEngine(use));
+  const { access: accessConfig, apiTokens, origin } = config;
+  const access = await openAccess({ database, config: accessConfig, apiTokens, origin, logger, now: Date.now });
+  use.records.on("change", (id, sandbox) => sandbox === undefined && access.shares.revokeAll(id));
   const idempotencyKeys = new IdempotencyStore(database);
   const synced = await startLoops(use, config, opened, () => {
     events.prune(Date.now() - keptEventsMs);
     idempotencyKeys.prune(Date.now());
+    access.prune(config.auditRetentionDays);
   });
   const closing = new AbortController();
   const defaultImage = config.engine === "docker" ? config.image : null;
   return {
     use,
+    access,
     feed,
     events,
     closing,
@@ -147,7 +159,11 @@ async function openListeners(
   logger: Logger,
   opened: AsyncDisposableStack,
 ): Promise<string> {
-  const access = { disabled: config.apiAuthDisabled, tokens: config.apiTokens };
+  const access = new EdgeAccess({
+    disabled: config.apiAuthDisabled,
+    tokens: () => api.access.doors.tokens,
+    callsPerSecond: config.apiCallsPerSecond,
+  });
   const overSocket = await buildServer(api, socketDoor(access), logger);
   opened.defer(() => overSocket.close());
   const overTcp = await buildServer(api, loopbackDoor(access), logger);

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
 import { EnvironmentError, type Variables } from "#contract/environment.ts";
 
@@ -47,13 +47,27 @@ function closingLine(lines: readonly string[], start: number, rest: string, quot
   return undefined;
 }
 
+/** As above, but there must be such a file: one that is gone says nothing about what it said. */
+export function readRequiredFile(path: string): Variables {
+  if (existsSync(path)) return readEnvironmentFile(path);
+  throw new EnvironmentError([`Cannot read SANDBOXD_ENV_FILE: there is no file ${path}`]);
+}
+
 /**
  * Lays the process's variables over those of the file. An empty value is an unset one, and `SANDBOXED_X` is
  * `SANDBOXD_X` in both, so that the process wins whichever way either of them spells a name.
  */
-export function overlay(file: Variables, process: Variables): Variables {
-  const merged: Record<string, string> = {};
-  for (const variables of [file, process]) Object.assign(merged, canonical(variables));
+export function overlay(file: Variables, process: Variables): Variables;
+/** Lays these variables of a file over the process's, as they are written there: an empty one is unset again. */
+export function overlay(process: Variables, file: Variables, names: readonly string[]): Variables;
+export function overlay(below: Variables, above: Variables, names?: readonly string[]): Variables {
+  const merged = canonical(below);
+  if (names === undefined) return Object.assign(merged, canonical(above));
+  for (const [name, value] of Object.entries(above)) {
+    const proper = name.replace(/^SANDBOXED_/, "SANDBOXD_");
+    if (!names.includes(proper) || (proper !== name && above[proper] !== undefined)) continue;
+    merged[proper] = value ?? "";
+  }
   return merged;
 }
 

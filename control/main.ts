@@ -1,5 +1,6 @@
 import pino from "pino";
 import { EnvironmentError } from "#contract/environment.ts";
+import { KeySetError } from "./access/key-set.ts";
 import { CertificateError } from "./certificates/valid-certificate.ts";
 import { type ControlConfig, readConfig } from "./config.ts";
 import { type ControlPlane, openControlPlane } from "./control-plane.ts";
@@ -18,10 +19,12 @@ async function main(): Promise<void> {
   const logger = pino({ level: config.logLevel, base: { process: "control" } });
   const stopping = Promise.withResolvers<NodeJS.Signals>();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stopping.resolve(signal));
-  process.on("SIGHUP", () => logger.info("the environment file is read at the start alone"));
+  let reload: ControlPlane["reload"] | undefined;
+  process.on("SIGHUP", () => void reload?.().catch((error) => logger.error({ err: error }, "the reload failed")));
   warnOfOpenDoors(config, logger);
   try {
     const plane: ControlPlane = await openControlPlane(config, logger);
+    reload = plane.reload;
     const signal = await stopping.promise;
     logger.info({ signal }, "stopping");
     setTimeout(giveUp, stopPatienceMs, logger).unref();
@@ -50,7 +53,12 @@ function readConfigOrExit(): ControlConfig {
 }
 
 function isExpected(error: unknown): boolean {
-  return error instanceof AddressTakenError || error instanceof DataLockedError || error instanceof CertificateError;
+  return (
+    error instanceof AddressTakenError ||
+    error instanceof DataLockedError ||
+    error instanceof KeySetError ||
+    error instanceof CertificateError
+  );
 }
 
 function warnOfOpenDoors({ apiAuthDisabled, apiTokens }: ControlConfig, logger: pino.Logger): void {

@@ -1,4 +1,5 @@
 import { parseSandboxId, type SandboxId } from "#contract/sandbox-id.ts";
+import type { Access } from "../access/open-access.ts";
 import { ApiError, notFound } from "../api-error.ts";
 import type { SandboxEngine } from "../engines/sandbox-engine.ts";
 import type { RouteFeed } from "../routes/route-feed.ts";
@@ -12,6 +13,7 @@ import type { PatchBody, Resource } from "./schemas.ts";
 /** What the routes work with. */
 export type Api = {
   readonly use: Collaborators;
+  readonly access: Access;
   readonly feed: RouteFeed;
   readonly events: EventStore;
   readonly idempotency: Idempotency;

@@ -132,8 +132,8 @@ t.test("the socket opens a few paths to everybody and hides the metrics from all
   t.match(await call("/healthz"), { status: 200, text: "ok" });
   t.match(await call("/readyz?x=1"), { status: 200, text: "ready" });
   t.equal((await call("/llm.txt")).status, 200);
-  t.equal((await call("/preview-auth")).status, 404);
-  t.equal((await call("/forward-auth")).status, 404);
+  t.equal((await call("/preview-auth")).status, 400);
+  t.equal((await call("/forward-auth")).status, 401);
   t.equal((await call("/metrics")).status, 404);
   t.equal((await call("/metrics", "Bearer one-secret")).status, 404);
   t.equal((await call("/openapi.json")).status, 401);

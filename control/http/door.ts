@@ -1,9 +1,8 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import { BlockList } from "node:net";
 import type { FastifyRequest } from "fastify";
 import { gatewayApiHost } from "#contract/gateway-api.ts";
 import { ApiError, notFound } from "../api-error.ts";
-import type { ApiToken } from "../config.ts";
+import type { EdgeAccess } from "./edge-access.ts";
 
 /** Who calls. The name of a token goes into the record. */
 export type Caller =
@@ -18,22 +17,11 @@ export interface Door {
   readonly name: "loopback" | "socket";
   /** Whether the gateway's own calls are served here. */
   readonly servesGateway: boolean;
-  /** Who makes this call. Throws ApiError `unauthorized`, `forbidden` or `not_found`. */
-  admit(request: FastifyRequest): Caller;
+  /** Who makes this call. Throws ApiError `unauthorized`, `forbidden`, `not_found` or `too_many_requests`. */
+  admit(request: FastifyRequest): Caller | Promise<Caller>;
 }
 
-export type EdgeAccess = { readonly disabled: boolean; readonly tokens: readonly ApiToken[] };
-
-const anonymous: Caller = { kind: "anonymous", name: "anonymous" };
 const operator: Caller = { kind: "operator", name: "operator" };
-const openAtTheEdge: ReadonlySet<string> = new Set([
-  "/healthz",
-  "/readyz",
-  "/preview-auth",
-  "/forward-auth",
-  "/llm.txt",
-]);
-const hiddenAtTheEdge = "/metrics";
 
 /**
  * The TCP listener. A caller on this machine is the operator, unless a proxy stands between. It is within a browser's
@@ -46,8 +34,7 @@ export function loopbackDoor(access: EdgeAccess): Door {
     servesGateway: false,
     admit(request) {
       const { headers, socket } = request.raw;
-      if (headers["x-forwarded-for"] !== undefined || !isOwnAddress(socket.remoteAddress))
-        return admitEdge(request, access);
+      if (headers["x-forwarded-for"] !== undefined || !isOwnAddress(socket.remoteAddress)) return access.admit(request);
       refuseForeignPages(request);
       return operator;
     },
@@ -61,34 +48,11 @@ export function socketDoor(access: EdgeAccess): Door {
     servesGateway: true,
     admit(request) {
       const { host, "x-forwarded-for": forwarded } = request.raw.headers;
-      if (host !== gatewayApiHost) return admitEdge(request, access);
+      if (host !== gatewayApiHost) return access.admit(request);
       if (forwarded !== undefined || !request.routeOptions.config.gateway) throw notFound("Not found");
       return { kind: "gateway", name: "gateway" };
     },
   };
-}
-
-function admitEdge(request: FastifyRequest, { disabled, tokens }: EdgeAccess): Caller {
-  const path = request.url.split("?", 1)[0]!;
-  if (path === hiddenAtTheEdge) throw notFound("Not found");
-  if (openAtTheEdge.has(path) || disabled) return anonymous;
-  const token = findToken(request.headers.authorization, tokens);
-  if (token === undefined) throw new ApiError("unauthorized", "unauthorized");
-  return { kind: "token", name: token.name };
-}
-
-/** Compares with every secret, each in constant time, whatever the first ones say. */
-function findToken(authorization: string | undefined, tokens: readonly ApiToken[]): ApiToken | undefined {
-  const secret = /^bearer +([\x21-\x7e]+) *$/i.exec(authorization ?? "")?.[1];
-  if (secret === undefined) return undefined;
-  const given = digest(secret);
-  let found: ApiToken | undefined;
-  for (const token of tokens) if (timingSafeEqual(digest(token.secret), given)) found = token;
-  return found;
-}
-
-function digest(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
 }
 
 function refuseForeignPages({ raw }: FastifyRequest): void {

@@ -5,14 +5,20 @@ import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController, t
 import type { Logger } from "pino";
 import { notFound } from "../api-error.ts";
 import type { Api } from "./api.ts";
+import { auditCalls } from "./audit-hook.ts";
 import type { Caller, Door } from "./door.ts";
 import { LiveStreams } from "./live-streams.ts";
 import { answerError } from "./problem.ts";
+import { accessRoutes } from "./routes/access.ts";
+import { auditRoutes } from "./routes/audit.ts";
 import { gatewayRoutes } from "./routes/gateway.ts";
+import { gatewayAccessRoutes } from "./routes/gateway-access.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { lifecycleRoutes } from "./routes/lifecycle.ts";
 import { observeRoutes } from "./routes/observe.ts";
+import { revocationRoutes } from "./routes/revocations.ts";
 import { sandboxRoutes } from "./routes/sandboxes.ts";
+import { shareRoutes } from "./routes/shares.ts";
 import { shortRoutes } from "./routes/short.ts";
 import { compileValidator } from "./validation.ts";
 
@@ -56,11 +62,12 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
   acceptJsonAlone(server);
   server.decorateRequest("caller");
   server.addHook("onRequest", async (request) => {
-    request.caller = door.admit(request);
+    request.caller = await door.admit(request);
   });
   server.addHook("onResponse", async ({ method, routeOptions }, { statusCode }) => {
     api.use.metrics.answered(method, routeOptions.url ?? "unknown", statusCode);
   });
+  auditCalls(server, api.access.audit);
   server.setErrorHandler(answerError);
   server.setNotFoundHandler((request, reply) => answerError(notFound("There is nothing at this path"), request, reply));
   const streams = new LiveStreams();
@@ -79,8 +86,14 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
     sandboxRoutes(routes, api);
     lifecycleRoutes(routes, api);
     observeRoutes(routes, api, streams);
+    shareRoutes(routes, api);
+    revocationRoutes(routes, api);
+    accessRoutes(routes, api);
+    auditRoutes(routes, api, streams);
     shortRoutes(routes, api);
-    if (door.servesGateway) gatewayRoutes(routes, api, streams);
+    if (!door.servesGateway) return;
+    gatewayRoutes(routes, api, streams);
+    gatewayAccessRoutes(routes, api);
   });
   return server;
 }

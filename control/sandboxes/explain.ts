@@ -41,11 +41,12 @@ export function explain({ ledger, settings, now }: Collaborators, events: EventS
   };
 }
 
-function toEntry({ time, kind, cause, class: requestClass, outcome, durationMs }: RecordedEvent): RecentEntry[] {
+function toEntry(event: RecordedEvent): RecentEntry[] {
+  const { time, kind, cause, class: requestClass, outcome, durationMs, credential = null } = event;
   if (kind !== "wake" && kind !== "refuse" && kind !== "stop") return [];
   // A stop is recorded as it begins and as it ends: the end says what came of it.
   if (kind === "stop" && outcome === undefined) return [];
-  const common = { time: toTime(time), kind, cause, class: requestClass ?? null, credential: null };
+  const common = { time: toTime(time), kind, cause, class: requestClass ?? null, credential };
   return [{ ...common, outcome: outcome ?? null, duration_ms: durationMs ?? null }];
 }
 

@@ -13,6 +13,8 @@ export type SandboxEvent = {
   readonly outcome?: string;
   readonly durationMs?: number;
   readonly detail?: string;
+  /** Where the credential was that did not open it. */
+  readonly credential?: string;
 };
 
 export type RecordedEvent = SandboxEvent & { readonly time: number };
@@ -26,8 +28,8 @@ export class EventStore {
   }
 
   append(id: SandboxId, event: SandboxEvent, now: number): void {
-    const { kind, cause, from, to, class: requestClass, outcome, durationMs, detail } = event;
-    const values = [id, now, kind, cause, from, to, requestClass, outcome, durationMs, detail].map(
+    const { kind, cause, from, to, class: requestClass, outcome, durationMs, detail, credential } = event;
+    const values = [id, now, kind, cause, from, to, requestClass, outcome, durationMs, detail, credential].map(
       (value) => value ?? null,
     );
     this.#database.transaction(() => this.#database.run(insert, ...values));
@@ -46,8 +48,8 @@ export class EventStore {
 }
 
 const insert =
-  "INSERT INTO events (sandbox_id, time, kind, cause, from_status, to_status, class, outcome, duration_ms, detail) " +
-  "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+  "INSERT INTO events (sandbox_id, time, kind, cause, from_status, to_status, class, outcome, duration_ms, detail, credential) " +
+  "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 type Row = {
   readonly time: number;
@@ -59,6 +61,7 @@ type Row = {
   readonly outcome: string | null;
   readonly duration_ms: number | null;
   readonly detail: string | null;
+  readonly credential: string | null;
 };
 
 function fromRow(row: Row): RecordedEvent {
@@ -72,5 +75,6 @@ function fromRow(row: Row): RecordedEvent {
     ...(row.outcome !== null && { outcome: row.outcome }),
     ...(row.duration_ms !== null && { durationMs: row.duration_ms }),
     ...(row.detail !== null && { detail: row.detail }),
+    ...(row.credential !== null && { credential: row.credential }),
   };
 }

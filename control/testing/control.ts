@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Test } from "tap";
 import { Agent, type Dispatcher, request } from "undici";
 import type { Variables } from "#contract/environment.ts";
-import { gatewayApiHost, type Route, type RouteMessage } from "#contract/gateway-api.ts";
+import { gatewayApiHost, type Route, type RouteMessage, type TableMessage } from "#contract/gateway-api.ts";
 import { readConfig } from "../config.ts";
 import { type ControlPlane, openControlPlane } from "../control-plane.ts";
 import { silent } from "./fixture.ts";
@@ -112,7 +112,9 @@ async function call(
 /** A gateway worker's view of the routes. */
 export class RouteWatch {
   readonly routes = new Map<string, Route>();
-  readonly messages: RouteMessage[] = [];
+  readonly messages: TableMessage[] = [];
+  /** What the stream said of access, which is outside the revisions. */
+  readonly access: Exclude<RouteMessage, TableMessage>[] = [];
   readonly #ended = new AbortController();
   #waiters: (() => void)[] = [];
 
@@ -151,6 +153,7 @@ export class RouteWatch {
   }
 
   #take(message: RouteMessage): void {
+    if (message.type === "access" || message.type === "revocation") return void this.access.push(message);
     this.messages.push(message);
     if (message.type === "snapshot") for (const route of message.routes) this.routes.set(route.id, route);
     if (message.type === "change") this.routes.set(message.route.id, message.route);

@@ -40,6 +40,7 @@ export function gatewayRoutes(server: ApiServer, api: Api, streams: LiveStreams)
       const stream = streams.open(reply, ndjson);
       const disconnected = api.use.workers.connect(worker, () => stream.cut());
       const position = epoch !== undefined && since !== undefined ? { epoch, since } : undefined;
+      const unheard = api.access.keeper.subscribe((line) => stream.push(line));
       let quiet = false;
       const unsubscribe = api.feed.subscribe((line) => {
         quiet = false;
@@ -54,6 +55,7 @@ export function gatewayRoutes(server: ApiServer, api: Api, streams: LiveStreams)
       );
       stream.signal.addEventListener("abort", () => {
         clearInterval(heartbeats);
+        unheard();
         unsubscribe();
         disconnected();
       });
@@ -103,7 +105,7 @@ function path(template: string): string {
 }
 
 /** The contract's own decoders read what the gateway says. */
-function decodeBody<T>({ body }: FastifyRequest, decode: (text: string) => T): T {
+export function decodeBody<T>({ body }: FastifyRequest, decode: (text: string) => T): T {
   try {
     return decode(JSON.stringify(body ?? null));
   } catch (cause) {
