@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import t from "tap";
+import type { RequestClass } from "#contract/gateway-api.ts";
 import { fixture, running } from "../testing/fixture.ts";
 
 const none = {
@@ -33,7 +34,7 @@ t.test("take() writes a whole report in one transaction and never moves a time b
     generation: a.generation,
   });
   t.match(it.use.records.get(b.id), { lastActiveAt: b.lastActiveAt, lastNavigationAt: null });
-  t.same(it.use.ledger.lastExtension(a.id), { time: now + 5000, class: "navigation" });
+  t.match(it.use.ledger.extensions(a.id), [{ to: now + 5000, class: "navigation" }]);
 });
 
 t.test("take() of a report without news writes nothing", async (t) => {
@@ -64,6 +65,29 @@ t.test("open() keeps a silent worker's counts until its lease ends", async (t) =
   t.same(it.use.ledger.open(id), { requests: 2, sockets: 0 });
   await gone;
   t.same(it.use.ledger.open(id), { requests: 0, sockets: 0 });
+});
+
+t.test("extensions() joins what belongs together, and keeps so many", async (t) => {
+  const it = fixture(t);
+  const { id } = await running(it);
+  const { ledger } = it.use;
+  let sequence = 0;
+  const use = (lastActiveAt: number, lastClass: RequestClass) =>
+    ledger.take({ worker: "w", sequence: ++sequence, sandboxes: [{ ...none, id, lastActiveAt, lastClass }] });
+  use(1_000, "navigation");
+  use(2_000, "api");
+  use(30_000, "api");
+  use(29_000, "navigation");
+  use(95_000, "api");
+  t.same(ledger.extensions(id), [
+    { from: 1_000, to: 1_000, class: "navigation" },
+    { from: 2_000, to: 30_000, class: "api" },
+    { from: 95_000, to: 95_000, class: "api" },
+  ]);
+  for (let minute = 2; minute < 100; minute += 2) use(minute * 60_000, "api");
+  t.equal(ledger.extensions(id).length, 20);
+  ledger.forget(id);
+  t.same(ledger.extensions(id), []);
 });
 
 async function transactions(metrics: ReturnType<typeof fixture>["metrics"]): Promise<number> {

@@ -6,8 +6,17 @@ import type { GatewayWorkers } from "./gateway-workers.ts";
 type WorkerCounts = { sequence: number; open: Map<SandboxId, OpenCounts> };
 export type OpenCounts = { readonly requests: number; readonly sockets: number };
 
-/** What last extended a sandbox's activity. Epoch milliseconds. */
-export type Extension = { readonly time: number; readonly class: RequestClass | undefined };
+/** A time in which requests of one class kept a sandbox awake. Epoch milliseconds. */
+export type Extension = {
+  readonly from: number;
+  readonly to: number;
+  /** undefined: a stream that goes on. */
+  readonly class: RequestClass | undefined;
+};
+
+/** A use that follows so soon on another one of its class belongs to it. */
+const sameUseMs = 60_000;
+const keptExtensions = 20;
 
 /**
  * What gateway workers see sandboxes do. Times go to the database, one transaction a report; what is open is kept by
@@ -17,7 +26,7 @@ export class ActivityLedger {
   readonly #store: SandboxStore;
   readonly #workers: GatewayWorkers;
   readonly #counts = new Map<string, WorkerCounts>();
-  readonly #extensions = new Map<SandboxId, Extension>();
+  readonly #extensions = new Map<SandboxId, readonly Extension[]>();
 
   constructor(store: SandboxStore, workers: GatewayWorkers) {
     this.#store = store;
@@ -33,9 +42,7 @@ export class ActivityLedger {
     const open = new Map<SandboxId, OpenCounts>();
     for (const { id, openRequests, openSockets, lastActiveAt, lastClass } of sandboxes) {
       if (openRequests + openSockets > 0) open.set(id, { requests: openRequests, sockets: openSockets });
-      if (lastActiveAt > (this.#extensions.get(id)?.time ?? 0)) {
-        this.#extensions.set(id, { time: lastActiveAt, class: lastClass });
-      }
+      if (lastActiveAt > 0) this.#extensions.set(id, extended(this.extensions(id), lastActiveAt, lastClass));
     }
     this.#counts.set(worker, { sequence, open });
     const marks = sandboxes.filter(({ lastActiveAt, lastNavigationAt }) => lastActiveAt > 0 || lastNavigationAt > 0);
@@ -53,12 +60,19 @@ export class ActivityLedger {
     return { requests, sockets };
   }
 
-  /** What last extended its activity since control started. */
-  lastExtension(id: SandboxId): Extension | undefined {
-    return this.#extensions.get(id);
+  /** What kept it awake lately, since control started; the newest last. */
+  extensions(id: SandboxId): readonly Extension[] {
+    return this.#extensions.get(id) ?? [];
   }
 
   forget(id: SandboxId): void {
     this.#extensions.delete(id);
   }
+}
+
+function extended(before: readonly Extension[], to: number, requestClass: RequestClass | undefined): Extension[] {
+  const last = before.at(-1);
+  if (last === undefined || (to > last.to && (last.class !== requestClass || to - last.to > sameUseMs)))
+    return [...before, { from: to, to, class: requestClass }].slice(-keptExtensions);
+  return [...before.slice(0, -1), { ...last, to: Math.max(last.to, to) }];
 }

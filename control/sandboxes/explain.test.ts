@@ -1,6 +1,7 @@
 import t from "tap";
 import { fixture, running } from "../testing/fixture.ts";
 import { explain } from "./explain.ts";
+import { keepAlive } from "./keep-alive.ts";
 import { stopSandbox } from "./stop-sandbox.ts";
 import { wakeSandbox } from "./wake-sandbox.ts";
 
@@ -43,4 +44,32 @@ t.test("explain() tells stops, wakes and refusals, the newest first", async (t) 
       ["stop", "operator", "stopped"],
     ],
   );
+});
+
+t.test("explain() says why a sandbox sleeps: who stopped it, or how it ended", async (t) => {
+  const it = fixture(t);
+  const [stopped, ended] = [await running(it), await running(it)];
+  const detail = "emergency: 4 % of memory available";
+  await stopSandbox(it.use, stopped.id, { cause: "pressure", mode: "stop", drain: "force", detail });
+  const told = (id: typeof stopped.id) => explain(it.use, it.events, it.use.records.get(id)!);
+  t.match(told(stopped.id).asleep_because, { cause: "pressure", since: /Z$/, detail });
+  const reason = { code: "exited", message: "The command ended with code 7" } as const;
+  it.use.records.change(ended.id, { status: "stopped", reason }, { kind: "stop", cause: "exited", outcome: "stopped" });
+  t.match(told(ended.id).asleep_because, { cause: "exited", detail: "The command ended with code 7" });
+  t.equal(told((await running(it)).id).asleep_because, null);
+});
+
+t.test("explain() says when a schedule or the end of a pause stops it", async (t) => {
+  const it = fixture(t);
+  const schedule = { timezone: "UTC", wake: [], sleep: ["* * * * *"] };
+  const scheduled = await running(it, { schedule, idlePolicy: "always_on" });
+  const next = new Date((Math.floor(it.clock.now / 60_000) + 1) * 60_000).toISOString();
+  const told = (id: typeof scheduled.id) => explain(it.use, it.events, it.use.records.get(id)!);
+  t.match(told(scheduled.id), { next_stop_at: next, next_stop_because: "schedule" });
+  keepAlive(it.use, scheduled.id, new Date(it.clock.now + 3_600_000).toISOString());
+  t.match(told(scheduled.id), { next_stop_at: null, recent: [{ kind: "extend", cause: "keepalive", outcome: null }] });
+  const auto = await running(it, { sleepMode: "auto", idleSeconds: 60 });
+  await stopSandbox(it.use, auto.id, { cause: "idle", mode: "pause", drain: "force" });
+  const end = new Date(it.clock.now + 60_000).toISOString();
+  t.match(told(auto.id), { asleep_because: { cause: "idle" }, next_stop_at: end, next_stop_because: "idle" });
 });

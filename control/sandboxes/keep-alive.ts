@@ -15,7 +15,7 @@ export function keepAlive({ records, settings, now }: Collaborators, id: Sandbox
   if (Number.isNaN(time)) throw new ApiError("invalid_request", "body: until must be an RFC 3339 time");
   if (time <= now()) throw new ApiError("invalid_request", "body: until is in the past");
   const keepaliveUntil = Math.min(time, now() + settings.keepaliveMaxSeconds * 1000);
-  const sandbox = records.extend(id, { keepaliveUntil });
+  const sandbox = records.extend(id, { keepaliveUntil }, "keepalive");
   if (sandbox === undefined) throw notFound();
   return sandbox;
 }
@@ -24,5 +24,5 @@ export function keepAlive({ records, settings, now }: Collaborators, id: Sandbox
 export function lease({ records, settings, now }: Collaborators, id: SandboxId, seconds: number): void {
   const until = now() + Math.min(seconds, settings.keepaliveMaxSeconds) * 1000;
   const before = records.get(id)?.leaseUntil ?? 0;
-  records.extend(id, { leaseUntil: Math.max(before, until) });
+  records.extend(id, { leaseUntil: Math.max(before, until) }, "lease");
 }

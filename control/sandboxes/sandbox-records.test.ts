@@ -16,7 +16,7 @@ t.test("change() writes the row and its event together, or neither", async (t) =
 t.test("change() keeps what others wrote meanwhile", async (t) => {
   const it = fixture(t);
   const { id } = await running(it);
-  it.use.records.extend(id, { keepaliveUntil: 99 });
+  it.use.records.extend(id, { keepaliveUntil: 99 }, "lease");
   t.match(it.use.records.change(id, { labels: { a: "b" } }, { kind: "change", cause: "test" }), { keepaliveUntil: 99 });
 });
 
@@ -24,7 +24,7 @@ t.test("change() of a sandbox that is gone changes nothing", async (t) => {
   const { use, feed } = fixture(t);
   const id = newSandboxId();
   t.equal(use.records.change(id, { status: "running" }, { kind: "change", cause: "test" }), undefined);
-  t.equal(use.records.extend(id, { keepaliveUntil: 1 }), undefined);
+  t.equal(use.records.extend(id, { keepaliveUntil: 1 }, "lease"), undefined);
   t.equal(feed.get(id), undefined);
 });
 
@@ -32,7 +32,7 @@ t.test("extend() publishes nothing", async (t) => {
   const it = fixture(t);
   const { id } = await running(it);
   const { revision } = it.feed;
-  it.use.records.extend(id, { keepaliveUntil: 99 });
+  it.use.records.extend(id, { keepaliveUntil: 99 }, "lease");
   t.equal(it.feed.revision, revision);
 });
 

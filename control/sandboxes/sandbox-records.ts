@@ -87,12 +87,20 @@ export class SandboxRecords extends EventEmitter<{ change: [SandboxId, Sandbox |
   }
 
   /** Changes how long a sandbox is kept awake, which no gateway needs to know. */
-  extend(id: SandboxId, until: Pick<SandboxChanges, "keepaliveUntil" | "leaseUntil">): Sandbox | undefined {
-    const { sandboxes } = this.#options;
+  extend(
+    id: SandboxId,
+    until: Pick<SandboxChanges, "keepaliveUntil" | "leaseUntil">,
+    cause: "keepalive" | "lease" | "schedule",
+  ): Sandbox | undefined {
+    const { database, sandboxes, events, now } = this.#options;
     const before = sandboxes.get(id);
     if (before === undefined) return undefined;
     const after = { ...before, ...until };
-    sandboxes.put(after);
+    const end = Math.max(...Object.values(until).map((time) => time ?? 0));
+    database.transaction(() => {
+      sandboxes.put(after);
+      events.append(id, { kind: "extend", cause, detail: `until ${new Date(end).toISOString()}` }, now());
+    });
     return after;
   }
 

@@ -68,7 +68,7 @@ export class Schedules {
 async function wakeForWindow(use: Collaborators, id: SandboxId, { sleep, timezone }: Schedule): Promise<void> {
   const end = nextTime(sleep, timezone, use.now());
   const before = use.records.get(id)?.leaseUntil ?? 0;
-  if (end !== undefined) use.records.extend(id, { leaseUntil: Math.max(before, end) });
+  if (end !== undefined) use.records.extend(id, { leaseUntil: Math.max(before, end) }, "schedule");
   await wakeSandbox(use, id, { cause: "schedule" });
 }
 

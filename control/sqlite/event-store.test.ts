@@ -20,3 +20,16 @@ t.test("EventStore keeps what happened, tells the newest first and forgets the o
   t.equal(events.prune(2), 1);
   t.equal(events.recent(id, 10).length, 1);
 });
+
+t.test("EventStore keeps so much of each sandbox and no more", async (t) => {
+  const database = new Database(":memory:", () => {});
+  t.teardown(() => database.close());
+  const events = new EventStore(database);
+  const [noisy, quiet] = [newSandboxId(), newSandboxId()];
+  events.append(quiet, { kind: "create", cause: "operator" }, 0);
+  for (let n = 1; n <= 1000; n++) events.append(noisy, { kind: "refuse", cause: "request", detail: `${n}` }, n);
+  const kept = events.recent(noisy, 10_000);
+  t.ok(kept.length >= 500 && kept.length < 550, `${kept.length}`);
+  t.match(kept[0], { detail: "1000" });
+  t.equal(events.recent(quiet, 10).length, 1);
+});

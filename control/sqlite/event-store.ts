@@ -4,7 +4,7 @@ import type { Database } from "./database.ts";
 
 /** What happened to a sandbox, and why: the record behind `explain`. */
 export type SandboxEvent = {
-  readonly kind: "create" | "wake" | "stop" | "refuse" | "change" | "remove";
+  readonly kind: "create" | "wake" | "extend" | "stop" | "refuse" | "change" | "remove";
   /** Who or what brought it about: `operator`, `request`, `idle`, `exited` … */
   readonly cause: string;
   readonly from?: SandboxStatus;
@@ -19,9 +19,16 @@ export type SandboxEvent = {
 
 export type RecordedEvent = SandboxEvent & { readonly time: number };
 
-/** An append-only table. */
+/** So much is kept of one sandbox, whatever is asked of it: a crash loop or a scanner fills no disk. */
+const keptPerSandbox = 500;
+/** How many come together before what is too much is removed. */
+const trimEvery = 50;
+
+/** An append-only table, bounded for each sandbox. */
 export class EventStore {
   readonly #database: Database;
+  /** What came of each sandbox since it was trimmed. */
+  readonly #sinceTrim = new Map<SandboxId, number>();
 
   constructor(database: Database) {
     this.#database = database;
@@ -32,13 +39,22 @@ export class EventStore {
     const values = [id, now, kind, cause, from, to, requestClass, outcome, durationMs, detail, credential].map(
       (value) => value ?? null,
     );
-    this.#database.transaction(() => this.#database.run(insert, ...values));
+    this.#database.transaction(() => {
+      this.#database.run(insert, ...values);
+      this.#trim(id);
+    });
   }
 
   /** The newest first. */
   recent(id: SandboxId, limit: number): RecordedEvent[] {
     const sql = "SELECT * FROM events WHERE sandbox_id = ? ORDER BY id DESC LIMIT ?";
     return this.#database.all<Row>(sql, id, limit).map(fromRow);
+  }
+
+  #trim(id: SandboxId): void {
+    const count = (this.#sinceTrim.get(id) ?? 0) + 1;
+    this.#sinceTrim.set(id, count % trimEvery);
+    if (count >= trimEvery) this.#database.run(trim, id, id, keptPerSandbox);
   }
 
   /** Forgets what is older than a time. */
@@ -50,6 +66,10 @@ export class EventStore {
 const insert =
   "INSERT INTO events (sandbox_id, time, kind, cause, from_status, to_status, class, outcome, duration_ms, detail, credential) " +
   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+const trim =
+  "DELETE FROM events WHERE sandbox_id = ? AND id <= " +
+  "(SELECT id FROM events WHERE sandbox_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?)";
 
 type Row = {
   readonly time: number;

@@ -26,6 +26,7 @@ const explanation = Type.Object({
   awake_because: Type.Array(
     Type.Object({ cause: Type.String(), since: time, until: nullable(time), detail: Type.String() }),
   ),
+  asleep_because: nullable(Type.Object({ cause: Type.String(), since: time, detail: nullable(Type.String()) })),
   last_navigation_at: nullable(time),
   next_stop_at: nullable(time),
   next_stop_because: nullable(Type.String()),
