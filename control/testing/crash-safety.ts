@@ -159,6 +159,8 @@ class Trial {
       if (status === undefined && existsSync(this.#workspace(id))) problems.push(`${id} left its workspace`);
       const wanted = status === "running" || status === "paused" ? 1 : 0;
       const found = processes.get(id)?.length ?? 0;
+      const isFrozen = processes.get(id)?.some((pid) => /\) T /.test(read(`/proc/${pid}/stat`))) ?? false;
+      if (isFrozen !== (status === "paused")) problems.push(`${id} is ${status} and ${isFrozen ? "" : "not "}frozen`);
       if (found !== wanted) problems.push(`${id} is ${status} with ${found} processes`);
       if (status === "running" && hasWorkspace) this.#known.set(id, { exists: true, complete: true });
       if (status === undefined && known.exists === "maybe") this.#known.set(id, { exists: false, complete: true });

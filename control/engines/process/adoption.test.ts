@@ -127,6 +127,22 @@ t.test("adoption after SIGKILL of control", { skip: !hasProcessTable && "needs /
     t.match(await engine.setDesired(spec.id, "running"), { state: "running", startedAt: state.startedAt });
     t.ok(await get(state.endpoints[0]));
   });
+
+  t.test("openProcessEngine() takes back a pause, or its end, that was not recorded", async (t) => {
+    const running = await crashed(t, serverProgram);
+    await get(running.state.endpoints[0]);
+    await kill(running.child);
+    process.kill(Number(running.state.runtime.pid), "SIGSTOP");
+    t.match(await reopen(t, running.dataDir).engine.inspect(running.spec.id), { state: "running" });
+    t.ok(await get(running.state.endpoints[0]));
+
+    const paused = await crashed(t, serverProgram, "paused");
+    await kill(paused.child);
+    const pid = Number(paused.state.runtime.pid);
+    process.kill(pid, "SIGCONT");
+    t.match(await reopen(t, paused.dataDir).engine.inspect(paused.spec.id), { state: "paused" });
+    await until("the pause", async () => / T /.test(await readFile(`/proc/${pid}/stat`, "utf8")));
+  });
 });
 
 t.test("openProcessEngine() goes on without a record that cannot be read", async (t) => {

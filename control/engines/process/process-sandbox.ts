@@ -123,6 +123,9 @@ export class ProcessSandbox {
     if (hasProcessTable && isRunning(leader)) {
       this.log.follow();
       this.#begin(adopted, run);
+      // A pause or its end that was cut off before it was recorded has not happened.
+      if (run.paused) adopted.pause();
+      else adopted.signal("SIGCONT");
       return;
     }
     this.#gone = adopted.gone.then(() => this.#options.ports.release(ports));
@@ -196,7 +199,8 @@ export class ProcessSandbox {
       throw new EngineError("start_failed", "Only a running sandbox can be paused");
     }
     if (run.paused === paused) return;
-    this.#run.signal(paused ? "SIGSTOP" : "SIGCONT");
+    if (paused) this.#run.pause();
+    else this.#run.signal("SIGCONT");
     this.#trySave({ run: { ...run, paused } });
   }
 

@@ -61,6 +61,17 @@ export class SandboxRun {
     signalTree(this.leader, this.tree(), name);
   }
 
+  /** Stops all where they are, those too that were just being started. */
+  pause(): void {
+    const stopped = new Set<number>();
+    for (;;) {
+      const fresh = this.tree().filter(({ pid }) => !stopped.has(pid));
+      if (fresh.length === 0) return;
+      signalTree(this.leader, fresh, "SIGSTOP");
+      for (const { pid } of fresh) stopped.add(pid);
+    }
+  }
+
   /** SIGTERM to all, SIGKILL to what is left after `graceSeconds`; resolves when all have ended. */
   async stop(graceSeconds: number): Promise<void> {
     this.#killAt = Date.now() + graceSeconds * 1000;
