@@ -1,6 +1,9 @@
 import { EventEmitter, once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Test } from "tap";
 import { ulid } from "ulid";
 import type {
   AccessMessage,
@@ -22,6 +25,7 @@ import {
   type WakeOutcome,
 } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
+import { ControlClient } from "../control-client.ts";
 
 type Call =
   | "shares"
@@ -230,4 +234,20 @@ export class TestControl {
     response.once("close", () => streams.delete(response));
     response.flushHeaders();
   }
+}
+
+/** A test control and the gateway's own client of it; both end with the test. */
+export async function startControl(
+  t: Test,
+): Promise<{ readonly control: TestControl; readonly client: ControlClient }> {
+  const directory = mkdtempSync(join(tmpdir(), "gateway-"));
+  const control = new TestControl(directory);
+  await control.start();
+  const client = new ControlClient(control.socketPath);
+  t.teardown(async () => {
+    await client.close();
+    await control.stop();
+    rmSync(directory, { recursive: true, force: true });
+  });
+  return { control, client };
 }
