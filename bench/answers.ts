@@ -9,11 +9,19 @@ export type Answers = AsyncDisposable & { readonly stack: Stack; readonly sandbo
 export async function startAnswers({ profileDirectory }: ScenarioOptions): Promise<Answers> {
   const stack = await startStack({ profileDirectory });
   try {
-    const sandbox = await createSandbox(stack, "answers", ["sh", "run.sh"]);
-    const port = Number(await readFile(join(sandbox.directory, "port"), "utf8"));
+    const { sandbox, port } = await createAnswering(stack, "public");
     return { stack, sandbox, port, [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose]() };
   } catch (error) {
     await stack[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** One more sandbox that runs `apps/answers`. */
+export async function createAnswering(
+  stack: Stack,
+  visibility: "public" | "private",
+): Promise<{ readonly sandbox: Sandbox; readonly port: number }> {
+  const sandbox = await createSandbox(stack, "answers", ["sh", "run.sh"], visibility);
+  return { sandbox, port: Number(await readFile(join(sandbox.directory, "port"), "utf8")) };
 }

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import t, { type Test } from "tap";
 import { missingPart } from "../e2e/parts/parts.ts";
 import { startAnswers } from "./answers.ts";
-import { checkAnswers, kilobyte, megabyte } from "./check-answers.ts";
+import { checkAnswers, kilobyte, megabyte, part } from "./check-answers.ts";
 import { load } from "./load.ts";
 import { type Contender, gatewayContender } from "./proxies/contender.ts";
 import { shortScale, WrongAnswerError } from "./scenario.ts";
@@ -39,7 +39,7 @@ t.test("checkAnswers() accepts the gateway", { skip: missingPart("nginx") }, asy
 });
 
 t.test("checkAnswers() refuses a proxy", async (t) => {
-  const bodies: Readonly<Record<string, string>> = { "/1k": kilobyte, "/1m": megabyte };
+  const bodies: Readonly<Record<string, string>> = { "/1k": kilobyte, "/1m": megabyte, "/64k": part };
   const body = (path: string) => bodies[path] ?? "nothing here";
   const refused = async (t: Test, answer: RequestListener) =>
     t.rejects(checkAnswers(await startWrong(t, answer)), WrongAnswerError);

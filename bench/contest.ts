@@ -5,7 +5,13 @@ import { cpuSeconds } from "./process-usage.ts";
 import type { Contender } from "./proxies/contender.ts";
 import type { ScenarioOptions } from "./scenario.ts";
 
-export type Question = { readonly path: string; readonly bodyBytes: number };
+export type Question = {
+  readonly path: string;
+  /** Of each answer. */
+  readonly bodyBytes: number;
+  /** Of each request; without them it is a GET. */
+  readonly uploadBytes?: number;
+};
 
 /** What one contender did, round by round. */
 export type Score = {
@@ -37,12 +43,16 @@ export async function contest(
     note(`${question.path}: round ${round} of ${rounds}`);
     for (const contender of contenders) {
       await delay(pauseMs);
-      const before = cpuSeconds(contender.pid);
+      const before = cpuOf(contender);
       const loaded = await load({ ...contender, ...question, connections, seconds: secondsPerRound });
-      record(scores.get(contender.name)!, loaded, cpuSeconds(contender.pid) - before);
+      record(scores.get(contender.name)!, loaded, cpuOf(contender) - before);
     }
   }
   return scores;
+}
+
+function cpuOf({ pid, others = [] }: Contender): number {
+  return [pid, ...others].reduce((sum, each) => sum + cpuSeconds(each), 0);
 }
 
 function record(score: Score, { requests, seconds, p50, p99 }: Loaded, cpu: number): void {

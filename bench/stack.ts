@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { ulid } from "ulid";
 import { request } from "undici";
 import { type Child, firstLine, startChild } from "./child.ts";
+import { tokenKey } from "./tokens.ts";
 
 /** What is measured: the real control with the process engine, and the real gateway with one worker. */
 export interface Stack extends AsyncDisposable {
@@ -26,7 +27,13 @@ export type Sandbox = {
 const root = fileURLToPath(new URL("../", import.meta.url));
 const apps = fileURLToPath(new URL("apps/", import.meta.url));
 
-export async function startStack({ profileDirectory }: { profileDirectory?: string | undefined } = {}): Promise<Stack> {
+export type StackOptions = {
+  readonly profileDirectory?: string | undefined;
+  /** What differs from the environment that a stack has anyway. */
+  readonly environment?: Readonly<Record<string, string>>;
+};
+
+export async function startStack({ profileDirectory, environment }: StackOptions = {}): Promise<Stack> {
   await using started = new AsyncDisposableStack();
   // Short, since a unix socket is put there.
   const dataDirectory = mkdtempSync(join(tmpdir(), "bench-"));
@@ -42,11 +49,15 @@ export async function startStack({ profileDirectory }: { profileDirectory?: stri
     SANDBOXD_GATEWAY_DRAIN_SECONDS: "0",
     // Every wake is waited for: a slow machine shall be slow, not show a page.
     SANDBOXD_HOLD_NAVIGATION_MS: "60000",
+    SANDBOXD_PREVIEW_TOKEN_SECRETS: `${tokenKey.kid}=${tokenKey.secret}`,
+    ...environment,
   };
   const profiling = profileDirectory === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDirectory}`];
   const gateway = started.use(startChild(process.execPath, [...profiling, join(root, "gateway", "main.ts")], { env }));
   const preview = await listening(gateway, "preview");
-  const control = started.use(startChild(process.execPath, [join(root, "control", "main.ts")], { env }));
+  // An edge in front of the gateway cannot be told port 0.
+  const controlEnv = { ...env, SANDBOXD_GATEWAY_URL: `http://${preview}` };
+  const control = started.use(startChild(process.execPath, [join(root, "control", "main.ts")], { env: controlEnv }));
   const api = await listening(control, "api");
   const all = started.move();
   return {
@@ -58,12 +69,17 @@ export async function startStack({ profileDirectory }: { profileDirectory?: stri
 }
 
 /** Makes a sandbox that runs one of the folders in `apps/`. */
-export async function createSandbox(stack: Stack, app: string, cmd: readonly string[]): Promise<Sandbox> {
+export async function createSandbox(
+  stack: Stack,
+  app: string,
+  cmd: readonly string[],
+  visibility: "public" | "private" = "public",
+): Promise<Sandbox> {
   const id = ulid();
   const directory = join(stack.dataDirectory, "workspaces", id, "workspace", "app");
   await mkdir(directory, { recursive: true });
   await cp(join(apps, app), directory, { recursive: true });
-  const made = (await callApi(stack, "POST", "/v1/sandboxes", { id, ports: [3000], cmd })) as {
+  const made = (await callApi(stack, "POST", "/v1/sandboxes", { id, ports: [3000], cmd, visibility })) as {
     previews: [{ url: string }];
   };
   return { id, host: new URL(made.previews[0].url).host, directory };

@@ -18,6 +18,14 @@ export type Contender = {
   readonly port: number;
   /** What to send as `Host`. */
   readonly host: string;
+  /** Further processes that do its work: their CPU counts too. */
+  readonly others?: readonly number[];
+  /** Sent with every request. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** It is spoken to over TLS, with a certificate of the authority that this PEM is. */
+  readonly authority?: string;
+  /** It spells paths its own way before it passes them on, as Traefik does. */
+  readonly respellsPaths?: boolean;
 };
 
 export type OwnContender = Contender & AsyncDisposable;
