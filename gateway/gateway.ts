@@ -63,6 +63,9 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
   table.on("route", (id) => {
     const status = table.get(id)?.status;
     if (status !== "running" && status !== "draining" && status !== "paused") pools.drop(id);
+    // A frozen app ends no socket, and what a client says on it would wake nobody: it shall come back and do so.
+    if (status === "paused")
+      for (const { activity } of ledger.openExchanges(id)) if (activity?.socket) activity.end?.();
   });
 
   const handler = chain(

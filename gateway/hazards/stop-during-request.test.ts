@@ -110,6 +110,10 @@ class Stopping {
     this.test.control.publish({ ...this.route, status: "stopped", endpoints: [] });
   }
 
+  paused(): void {
+    this.test.control.publish({ ...this.route, status: "paused", endpoints: [] });
+  }
+
   wakeUp(): void {
     const route = this.test.control.publish({ ...this.route, run: 2 });
     this.#wake?.resolve({ outcome: "ready", route });
@@ -236,6 +240,17 @@ t.test("the sockets of a sandbox that sleeps end with 1001", async (t) => {
   await client.until(({ ended }) => ended);
   t.strictSame([...client.received.subarray(-4)], [0x88, 0x02, 0x03, 0xe9]);
   await stopping.fence(0, 0);
+  client.socket.destroy();
+});
+
+t.test("the sockets of a sandbox that is paused end with 1001, though its app says nothing", async (t) => {
+  const stopping = await Stopping.open(t);
+  const client = await stopping.client(upgrade(stopping.host)).until(({ text }) => text.includes("\r\n\r\n"));
+  stopping.drain();
+  await stopping.fence(0, 1);
+  stopping.paused();
+  await client.until(({ ended }) => ended);
+  t.strictSame([...client.received.subarray(-4)], [0x88, 0x02, 0x03, 0xe9]);
   client.socket.destroy();
 });
 
