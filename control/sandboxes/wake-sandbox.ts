@@ -105,7 +105,10 @@ async function start(
   return ready(running ?? current);
 }
 
-/** Lets a paused sandbox go on; one whose container is gone meanwhile is started. */
+/**
+ * Lets a paused sandbox go on, without a look at it before: what happens to a paused one is told. One whose container
+ * is gone nevertheless is started.
+ */
 async function resume(
   use: Collaborators,
   sandbox: Sandbox,
@@ -114,9 +117,8 @@ async function resume(
 ): Promise<WakeResult> {
   const { engine, records, now } = use;
   const { id } = sandbox;
-  const before = await engine.inspect(id);
-  if (before.state !== "paused" && before.state !== "running") return start(use, sandbox, request, signal);
-  const state = before.state === "paused" ? await engine.setDesired(id, "running") : before;
+  const state = await engine.setDesired(id, "running").catch(() => undefined);
+  if (state?.state !== "running") return start(use, sandbox, request, signal);
   const event = { kind: "change", cause: request.cause } as const;
   const changes = { status: "running", reason: null, run: runOf(sandbox, state), awakeSince: now() } as const;
   const running = records.change(id, { ...changes, startedAt: state.startedAt }, event, state.endpoints);

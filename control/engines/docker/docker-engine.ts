@@ -25,6 +25,7 @@ import { removeAbandonedHelpers } from "./helper-container.ts";
 import { readLog } from "./log-reader.ts";
 import { hasMemoryHigh, setMemoryHigh } from "./memory-high.ts";
 import { canReclaim, reclaimMemory } from "./memory-reclaim.ts";
+import { PausedContainers } from "./paused-containers.ts";
 import { ensureNetwork } from "./sandbox-network.ts";
 import { Workspaces } from "./workspaces.ts";
 
@@ -69,6 +70,7 @@ class DockerEngine implements SandboxEngine {
   readonly #watchers = new Set<(event: EngineEvent) => void>();
   /** Where the kernel has killed something for memory in the present run. */
   readonly #outOfMemory = new Set<SandboxId>();
+  readonly #paused = new PausedContainers();
   readonly #closing = new AbortController();
   #probing: Promise<unknown> = Promise.resolve();
 
@@ -126,12 +128,18 @@ class DockerEngine implements SandboxEngine {
     options: { graceSeconds?: number } = {},
   ): Promise<EngineState> {
     const { graceSeconds = defaultGraceSeconds } = options;
+    if (desired === "running") {
+      const resumed = await this.#client.use((docker) =>
+        this.#paused.resume(id, docker.getContainer(containerName(id))),
+      );
+      if (resumed !== undefined) return resumed;
+    }
     const act = { running: run, paused: pause, stopped: stop }[desired];
     await this.#client.use((docker) => act(docker.getContainer(containerName(id)), graceSeconds), { patient: true });
     const found = await this.#find(id);
     if (found === undefined) return missing(id);
     if (desired === "running") await this.#limitMemory(found);
-    return toEngineState(id, found, this.#options.network);
+    return this.#paused.see(toEngineState(id, found, this.#options.network));
   }
 
   async remove(id: SandboxId, { workspace }: { workspace: boolean }): Promise<void> {
@@ -141,7 +149,7 @@ class DockerEngine implements SandboxEngine {
 
   async inspect(id: SandboxId): Promise<EngineState> {
     const found = await this.#find(id);
-    return found === undefined ? missing(id) : toEngineState(id, found, this.#options.network);
+    return this.#paused.see(found === undefined ? missing(id) : toEngineState(id, found, this.#options.network));
   }
 
   async list(): Promise<readonly EngineState[]> {
@@ -223,17 +231,21 @@ class DockerEngine implements SandboxEngine {
   async #onEvent(event: ContainerEvent): Promise<void> {
     switch (event.type) {
       case "start":
+        this.#paused.forget(event.id);
         this.#outOfMemory.delete(event.id);
         return this.#notify({ type: "started", id: event.id });
       case "oom":
         this.#outOfMemory.add(event.id);
         return;
       case "die":
+        this.#paused.forget(event.id);
         return this.#notify({ type: "ended", id: event.id, exit: await this.#exitOf(event) });
       case "destroy":
+        this.#paused.forget(event.id);
         this.#outOfMemory.delete(event.id);
         return;
       case "gap":
+        this.#paused.clear();
         return this.#notify({ type: "resync" });
       default: {
         const never: never = event;
