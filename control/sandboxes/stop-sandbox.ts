@@ -77,8 +77,9 @@ async function sleep(use: Collaborators, sandbox: Sandbox, request: StopRequest)
 /** Nothing waits for it, and a wake meanwhile takes nothing from it. */
 async function reclaim({ engine, logger }: Collaborators, id: SandboxId): Promise<void> {
   try {
-    if ((await engine.capabilities()).reclaim) await engine.reclaim(id);
+    await engine.reclaim(id);
   } catch (error) {
+    if (error instanceof EngineError && error.code === "unsupported") return;
     logger.warn({ sandbox: id, err: error }, "the memory of a paused sandbox could not be taken back");
   }
 }
