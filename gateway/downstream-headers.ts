@@ -9,6 +9,8 @@ export type DownstreamPolicy = {
   readonly hostname: string;
   /** The answer is control's: it may set our session cookie. */
   readonly isOurs?: boolean;
+  /** What is said to pages of other origins in place of the app's words, name and value in turn. */
+  readonly cors?: readonly string[] | undefined;
 };
 
 /**
@@ -16,6 +18,8 @@ export type DownstreamPolicy = {
  * by which a page could take over a wider scope of its origin than it was served from.
  */
 const dropped: ReadonlySet<string> = new Set(["x-sandbox-gateway", "x-sandbox-state", "service-worker-allowed"]);
+
+const allowances: ReadonlySet<string> = new Set(["access-control-allow-origin", "access-control-allow-credentials"]);
 
 /**
  * An app's response headers for the client: name and value in turn, in the app's order and spelling, bytes as latin-1.
@@ -31,6 +35,7 @@ export function downstreamHeaders(raw: readonly Buffer[], status: number, policy
     const lower = name.toLowerCase();
     if (isHopByHop(lower) || dropped.has(lower)) continue;
     if (listed?.has(lower) && lower !== "content-length" && lower !== "set-cookie") continue;
+    if (policy.cors !== undefined && allowances.has(lower)) continue;
     if (lower === "content-length" && (status < 200 || status === 204)) continue;
     let value = raw[index + 1]!.toString("latin1");
     if (lower === "set-cookie") {
@@ -41,6 +46,7 @@ export function downstreamHeaders(raw: readonly Buffer[], status: number, policy
     headers.push(name, value);
   }
   if (policy.noindex && !robots && status >= 200) headers.push("X-Robots-Tag", "noindex");
+  if (policy.cors !== undefined) headers.push(...policy.cors);
   return headers;
 }
 

@@ -25,6 +25,8 @@ export type Exchange = {
   class?: RequestClass;
   /** What let it into a private preview; set by access. */
   grant?: Grant;
+  /** What every answer says to pages of other origins, name and value in turn; absent: the app's own words stand. */
+  cors?: readonly string[];
   /** The client waits for `100 Continue` before it sends its body (RFC 9110 §10.1.1). */
   readonly expectsContinue?: boolean;
   /** Called by the forwarder when the dial was refused before a byte went upstream: holds and tries again. */

@@ -17,6 +17,7 @@ import { clientReader } from "./forwarded-headers.ts";
 import { access } from "./middlewares/access.ts";
 import { apiHost } from "./middlewares/api-host.ts";
 import { classify } from "./middlewares/classify.ts";
+import { cors } from "./middlewares/cors.ts";
 import { count } from "./middlewares/count.ts";
 import { edgeFiles } from "./middlewares/edge-files.ts";
 import { expectContinue } from "./middlewares/expect.ts";
@@ -73,6 +74,7 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
       identify({ domain: config.domain, table, refuser, api }),
       classify(),
       edgeFiles(),
+      cors(),
       access({ admission, refusals, refuser, pages }),
       limit({ ...config, ledger, refuser }),
       state({ table, wakes, control, logger, refuser, open: streams }),

@@ -67,7 +67,10 @@ export function answer(
   const bytes = typeof body === "string" ? Buffer.from(body) : body;
   const unread = exchange.upgrade !== undefined || !request.complete;
   const all = [...headers, "X-Sandbox-Gateway", code, ...stateHeader(exchange), "Cache-Control", "no-store"];
-  all.push("X-Content-Type-Options", "nosniff", "X-Robots-Tag", "noindex", "Content-Length", String(bytes.length));
+  if (exchange.cors !== undefined) all.push(...exchange.cors);
+  all.push("X-Content-Type-Options", "nosniff", "X-Robots-Tag", "noindex");
+  // RFC 9110 §8.6.
+  if (status !== 204) all.push("Content-Length", String(bytes.length));
   all.push("Date", new Date().toUTCString());
   if (unread) {
     all.push("Connection", "close");

@@ -5,6 +5,7 @@ import { ApiError } from "../api-error.ts";
 import type { External, Sandbox, SandboxPolicy } from "../sandboxes/sandbox.ts";
 import { type Schedule, scheduleProblem } from "../sandboxes/schedule.ts";
 import { fromWireWakePolicy, toWireWakePolicy, type WireWakePolicy } from "../sandboxes/wake-policy.ts";
+import { fromWireCors, toWireCors } from "./cors-field.ts";
 import { mergePatch } from "./merge-patch.ts";
 import type { createBody, PatchBody, Resource } from "./schemas.ts";
 
@@ -32,6 +33,7 @@ const defaults: SandboxPolicy = {
   hostPolicy: "localhost",
   hostPolicyByPort: {},
   wakePolicy: { classes: {} },
+  cors: null,
   schedule: null,
   labels: {},
   external: { userId: null, projectId: null, workspaceId: null },
@@ -63,7 +65,7 @@ export function toResource(
     disk: sandbox.disk,
     host_policy: toHostPolicy(sandbox),
     wake_policy: toWireWakePolicy(sandbox.wakePolicy),
-    cors: null,
+    cors: toWireCors(sandbox.cors),
     schedule: sandbox.schedule && {
       timezone: sandbox.schedule.timezone,
       wake: [...sandbox.schedule.wake],
@@ -107,6 +109,7 @@ export function toChanges(patch: PatchBody, current: SandboxPolicy): Partial<San
   if (patch.labels !== undefined) changes.labels = mergePatch(current.labels, patch.labels);
   if (patch.external !== undefined) changes.external = toExternal(patch.external, current.external);
   if (patch.host_policy !== undefined) Object.assign(changes, fromHostPolicy(patch.host_policy, current));
+  if (patch.cors !== undefined) changes.cors = fromWireCors(patch.cors);
   if (patch.schedule !== undefined) changes.schedule = toSchedule(patch.schedule, current.schedule);
   if (patch.wake_policy !== undefined) {
     const merged = mergePatch(toWireWakePolicy(current.wakePolicy), patch.wake_policy);

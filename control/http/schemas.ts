@@ -61,6 +61,22 @@ const schedule = Type.Object(
   { ...strict, description: "When it is woken and put to sleep, by the clock of an IANA time zone (default UTC)" },
 );
 
+const token = Type.String({ pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$" });
+const cors = Type.Object(
+  {
+    origins: Type.Array(Type.String({ pattern: "^(?:\\*|https?://[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?)$" }), {
+      minItems: 1,
+      maxItems: 100,
+      description: "Origins whose pages may call the preview, or `*` alone and without credentials",
+    }),
+    methods: Type.Optional(Type.Array(token, { maxItems: 50 })),
+    headers: Type.Optional(Type.Array(token, { maxItems: 100 })),
+    credentials: Type.Optional(Type.Boolean()),
+    max_age_seconds: Type.Optional(Type.Integer({ minimum: 0, maximum: 86_400 })),
+  },
+  { ...strict, description: "Preflights are answered at the edge, without a credential and without a wake" },
+);
+
 /** What an integrator may decide, each field in the form of a merge patch (RFC 7396): null takes a decision back. */
 const policyFields = {
   image: Type.Optional(nullable(text(512))),
@@ -76,7 +92,7 @@ const policyFields = {
   disk: Type.Optional(nullable(size)),
   host_policy: Type.Optional(nullable(Type.Union([hostPolicy, hostPolicyByPort]))),
   wake_policy: Type.Optional(nullable(wakePolicy)),
-  cors: Type.Optional(Type.Null({ description: "Reserved" })),
+  cors: Type.Optional(nullable(cors)),
   schedule: Type.Optional(nullable(schedule)),
   external: Type.Optional(nullable(external)),
   labels: Type.Optional(nullable(Type.Record(labelKey, nullable(labelValue), strict))),
@@ -116,7 +132,7 @@ export const resource = Type.Object(
     disk: nullable(Type.String()),
     host_policy: Type.Union([hostPolicy, hostPolicyByPort]),
     wake_policy: wakePolicy,
-    cors: Type.Null(),
+    cors: nullable(cors),
     schedule: nullable(Type.Object({ timezone: Type.String(), wake: cronTimes, sleep: cronTimes })),
     external: Type.Object({
       user_id: nullable(Type.String()),

@@ -15,7 +15,7 @@ export function toRoute(sandbox: Sandbox, endpoints: readonly Endpoint[], global
     endpoints: isUp(sandbox.status) ? endpoints.filter(({ port }) => sandbox.ports.includes(port)) : [],
     visibility: sandbox.visibility,
     owner: sandbox.external.userId,
-    cors: null,
+    cors: sandbox.cors,
     hostPolicy: sandbox.hostPolicy,
     hostPolicyByPort: sandbox.hostPolicyByPort,
     wakePolicy: { classes, ...(noindex !== undefined && { noindex }) },

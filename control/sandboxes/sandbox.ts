@@ -1,3 +1,4 @@
+import type { CorsPolicy } from "#contract/cors.ts";
 import type { HostPolicy, SandboxStatus, StatusReason } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import type { Schedule } from "./schedule.ts";
@@ -21,6 +22,8 @@ export type SandboxPolicy = {
   readonly hostPolicy: HostPolicy;
   readonly hostPolicyByPort: Readonly<Record<string, HostPolicy>>;
   readonly wakePolicy: WakePolicy;
+  /** Which other origins' pages may call it; null: the app decides. */
+  readonly cors: CorsPolicy | null;
   readonly schedule: Schedule | null;
   readonly labels: Readonly<Record<string, string>>;
   readonly external: External;

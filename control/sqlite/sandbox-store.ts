@@ -168,10 +168,10 @@ type Row = {
 
 function toRow(sandbox: Sandbox): Row {
   const { ports, image, cmd, env, visibility, idlePolicy, idleSeconds, sleepMode, memoryHigh, memoryMax } = sandbox;
-  const { cpu, disk, hostPolicy, hostPolicyByPort, wakePolicy, schedule, labels } = sandbox;
+  const { cpu, disk, hostPolicy, hostPolicyByPort, wakePolicy, cors, schedule, labels } = sandbox;
   const policy: Omit<SandboxPolicy, "external"> = {
     ...{ ports, image, cmd, env, visibility, idlePolicy, idleSeconds, sleepMode, memoryHigh, memoryMax },
-    ...{ cpu, disk, hostPolicy, hostPolicyByPort, wakePolicy, schedule, labels },
+    ...{ cpu, disk, hostPolicy, hostPolicyByPort, wakePolicy, cors, schedule, labels },
   };
   return {
     id: sandbox.id,
@@ -202,8 +202,8 @@ function toRow(sandbox: Sandbox): Row {
 function fromRow(row: Row): Sandbox {
   return {
     // What an earlier program did not know of is not in its rows.
-    schedule: null,
-    ...(JSON.parse(row.policy) as Omit<SandboxPolicy, "external" | "schedule">),
+    ...{ cors: null, schedule: null },
+    ...(JSON.parse(row.policy) as Omit<SandboxPolicy, "external" | "cors" | "schedule">),
     external: {
       userId: row.external_user_id,
       projectId: row.external_project_id,

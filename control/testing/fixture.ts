@@ -33,6 +33,7 @@ export const policy: SandboxPolicy = {
   hostPolicy: "localhost",
   hostPolicyByPort: {},
   wakePolicy: { classes: {} },
+  cors: null,
   schedule: null,
   labels: {},
   external: { userId: null, projectId: null, workspaceId: null },

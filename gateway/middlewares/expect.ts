@@ -31,6 +31,7 @@ export function expectContinue({ refuser, ...timeouts }: ExpectOptions): Handler
     const policy = {
       noindex: target.route.wakePolicy.noindex ?? true,
       hostname: head.host.split(":")[0]!.toLowerCase(),
+      cors: exchange.cors,
     };
     const clientClosed = () => upstream.request.destroy();
     response.once("close", clientClosed);

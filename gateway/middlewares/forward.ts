@@ -23,7 +23,7 @@ export function forward({ pools, refuser, tunnel, expectContinue }: ForwardOptio
     const dispatcher = pools.for(target);
     if (dispatcher === undefined) return exchange.redial!();
     const noindex = target.route.wakePolicy.noindex ?? true;
-    const policy = { noindex, hostname: hostname(exchange.head.host) };
+    const policy = { noindex, hostname: hostname(exchange.head.host), cors: exchange.cors };
     relay(exchange, { dispatcher, headers: upstreamHeaders(exchange, target), policy, refuser });
   };
 }
