@@ -120,9 +120,9 @@ t.test("The waking page goes on when a wake that failed begins anew", { skip }, 
 t.test("The waking page tries again by itself after what passes by itself", { skip }, async (t) => {
   const [preview, page] = await open(t);
   preview.answer = () => app;
-  const reason = { code: "low_memory", message: "9 % are free.", retry_after_seconds: 1 };
+  const reason = { code: "low_memory", message: "9 % are free.", retry_after_seconds: 4 };
   preview.state({ status: "stopped", phase: "failed", reason });
-  await text(page, "Trying again in 1 s.");
+  await page.getByText(/Trying again in \d s\./).waitFor();
   await page.getByRole("heading", { name: "The app" }).waitFor();
 });
 
