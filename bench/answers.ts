@@ -1,7 +1,5 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import type { ScenarioOptions } from "./scenario.ts";
-import { createSandbox, type Sandbox, type Stack, startStack } from "./stack.ts";
+import { appPort, createSandbox, type Sandbox, type Stack, startStack } from "./stack.ts";
 
 /** A stack with one sandbox that runs `apps/answers`, and where that app really listens. */
 export type Answers = AsyncDisposable & { readonly stack: Stack; readonly sandbox: Sandbox; readonly port: number };
@@ -23,5 +21,5 @@ export async function createAnswering(
   visibility: "public" | "private",
 ): Promise<{ readonly sandbox: Sandbox; readonly port: number }> {
   const sandbox = await createSandbox(stack, "answers", ["sh", "run.sh"], visibility);
-  return { sandbox, port: Number(await readFile(join(sandbox.directory, "port"), "utf8")) };
+  return { sandbox, port: await appPort(sandbox) };
 }

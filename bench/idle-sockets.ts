@@ -51,7 +51,8 @@ export class IdleSockets {
   }
 }
 
-function upgrade(port: number, host: string, localAddress: string): Promise<Socket> {
+/** Opens a WebSocket from a local address. Throws WrongAnswerError unless the upgrade is answered as it must be. */
+export function upgrade(port: number, host: string, localAddress: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const key = randomBytes(16).toString("base64");
     const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
@@ -84,7 +85,7 @@ async function echo(socket: Socket): Promise<void> {
 }
 
 /** A masked text frame as a client's (RFC 6455 §5.2). */
-function textFrame(payload: Buffer): Buffer {
+export function textFrame(payload: Buffer): Buffer {
   const mask = randomBytes(4);
   const masked = payload.map((byte, index) => byte ^ mask[index % 4]!);
   return Buffer.concat([Buffer.from([0x81, 0x80 | payload.length]), mask, masked]);

@@ -1,7 +1,8 @@
 import { mkdtempSync } from "node:fs";
-import { cp, mkdir, rm } from "node:fs/promises";
+import { cp, mkdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { ulid } from "ulid";
 import { request } from "undici";
@@ -24,6 +25,7 @@ export type Sandbox = {
   readonly directory: string;
 };
 
+const patienceMs = 20_000;
 const root = fileURLToPath(new URL("../", import.meta.url));
 const apps = fileURLToPath(new URL("apps/", import.meta.url));
 
@@ -83,6 +85,17 @@ export async function createSandbox(
     previews: [{ url: string }];
   };
   return { id, host: new URL(made.previews[0].url).host, directory };
+}
+
+/** Where a sandbox's app really listens, once it has left that in the file `port`. */
+export async function appPort({ directory }: Sandbox): Promise<number> {
+  const until = Date.now() + patienceMs;
+  for (;;) {
+    const text = await readFile(join(directory, "port"), "utf8").catch(() => "");
+    if (text !== "") return Number(text);
+    if (Date.now() > until) throw new Error(`the app in ${directory} does not start`);
+    await delay(20);
+  }
 }
 
 /** Puts a sandbox to sleep, whatever it does. */

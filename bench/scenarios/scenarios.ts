@@ -1,10 +1,12 @@
 import type { Scenario } from "../scenario.ts";
 import { activity } from "./activity.ts";
 import { bodies } from "./bodies.ts";
+import { echo } from "./echo.ts";
+import { privatePreview } from "./private.ts";
 import { proxy } from "./proxy.ts";
 import { sockets } from "./sockets.ts";
 import { stampede } from "./stampede.ts";
 import { wake } from "./wake.ts";
 
 /** Every scenario, in the order in which they run. */
-export const scenarios: readonly Scenario[] = [proxy, bodies, sockets, stampede, wake, activity];
+export const scenarios: readonly Scenario[] = [proxy, privatePreview, bodies, echo, sockets, stampede, wake, activity];

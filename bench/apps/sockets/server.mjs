@@ -1,8 +1,12 @@
-// Takes every upgrade to WebSocket and echoes the frames it gets, without a byte of state per socket.
+// Takes every upgrade to WebSocket and echoes the frames it gets, without a byte of state per socket. Where it listens is
+// left in `port`.
 import { createHash } from "node:crypto";
+import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 
 const key = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+writeFileSync("port", process.env.PORT);
 
 createServer((_, response) => response.end("sockets"))
   .on("upgrade", (request, socket) => {
