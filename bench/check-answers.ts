@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import { Agent, request } from "undici";
 import type { Contender } from "./proxies/contender.ts";
 import { WrongAnswerError } from "./scenario.ts";
@@ -7,6 +8,7 @@ type Question = { readonly method: "GET" | "HEAD" | "POST" | "PUT"; readonly pat
 type Expected = { readonly status: number; readonly body: string; readonly length?: number };
 type Answer = { readonly status: number; readonly body: string; readonly length: number };
 
+const patienceMs = 20_000;
 const line = "0123456789abcde";
 export const kilobyte = `${`${line} `.repeat(64).slice(0, 1023)} `;
 export const megabyte = `${line}\n`.repeat(65_536);
@@ -22,6 +24,18 @@ export async function checkAnswers(contender: Contender): Promise<void> {
       answer.body === expected.body &&
       (expected.length === undefined || answer.length === expected.length);
     if (!isRight) throw wrong(contender, question, answer);
+  }
+}
+
+/** Resolves once an edge has taken its routes and its certificate. The answers are still to be checked. */
+export async function untilAnswered(contender: Contender): Promise<void> {
+  const until = Date.now() + patienceMs;
+  for (;;) {
+    await using agent = openAgent(contender);
+    const got = await ask(contender, agent, get("/1k")).catch((error: unknown) => error);
+    if (!(got instanceof Error) && (got as Answer).status === 200) return;
+    if (Date.now() > until) throw new Error(`${contender.name} does not answer`, { cause: got });
+    await delay(50);
   }
 }
 

@@ -17,6 +17,8 @@ export type Question = {
 export type Score = {
   /** Microseconds of the proxy's own CPU. */
   readonly cpuPerRequest: number[];
+  /** The same of each of its processes, in the contender's order. */
+  readonly cpuPerProcess: readonly number[][];
   readonly requestsPerSecond: number[];
   /** Latencies in microseconds. */
   readonly p50: number[];
@@ -37,26 +39,30 @@ export async function contest(
   for (const contender of contenders) {
     await checkAnswers(contender);
     if (warmUpSeconds > 0) await load({ ...contender, ...question, connections, seconds: warmUpSeconds });
-    scores.set(contender.name, { cpuPerRequest: [], requestsPerSecond: [], p50: [], p99: [] });
+    const cpuPerProcess = processesOf(contender).map(() => []);
+    scores.set(contender.name, { cpuPerRequest: [], cpuPerProcess, requestsPerSecond: [], p50: [], p99: [] });
   }
   for (let round = 1; round <= rounds; round++) {
     note(`${question.path}: round ${round} of ${rounds}`);
     for (const contender of contenders) {
       await delay(pauseMs);
-      const before = cpuOf(contender);
+      const before = processesOf(contender).map(cpuSeconds);
       const loaded = await load({ ...contender, ...question, connections, seconds: secondsPerRound });
-      record(scores.get(contender.name)!, loaded, cpuOf(contender) - before);
+      const spent = processesOf(contender).map((pid, index) => cpuSeconds(pid) - before[index]!);
+      record(scores.get(contender.name)!, loaded, spent);
     }
   }
   return scores;
 }
 
-function cpuOf({ pid, others = [] }: Contender): number {
-  return [pid, ...others].reduce((sum, each) => sum + cpuSeconds(each), 0);
+function processesOf({ pid, others = [] }: Contender): readonly number[] {
+  return [pid, ...others];
 }
 
-function record(score: Score, { requests, seconds, p50, p99 }: Loaded, cpu: number): void {
-  score.cpuPerRequest.push((cpu / requests) * 1e6);
+function record(score: Score, { requests, seconds, p50, p99 }: Loaded, spent: readonly number[]): void {
+  const costs = spent.map((cpu) => (cpu / requests) * 1e6);
+  score.cpuPerRequest.push(costs.reduce((sum, cost) => sum + cost, 0));
+  for (const [index, cost] of costs.entries()) score.cpuPerProcess[index]!.push(cost);
   score.requestsPerSecond.push(requests / seconds);
   score.p50.push(p50);
   score.p99.push(p99);

@@ -1,11 +1,12 @@
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { missingPart } from "../e2e/parts/parts.ts";
-import { formatJson, formatTable } from "./report.ts";
+import { drawChart } from "./chart.ts";
+import { describeMachine, formatJson, formatTable } from "./report.ts";
 import { type Measurement, type Scale, type Scenario, shortScale, wholeScale } from "./scenario.ts";
 import { scenarios } from "./scenarios/scenarios.ts";
 
-const usage = `npm run bench -- [scenario …] [--rounds N] [--seconds N] [--short] [--json FILE] [--profile DIRECTORY]
+const usage = `npm run bench -- [scenario …] [--rounds N] [--seconds N] [--short] [--json FILE] [--svg FILE] [--profile DIRECTORY]
 Scenarios: ${scenarios.map(({ name }) => name).join(", ")}`;
 
 for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => process.exit(1));
@@ -28,6 +29,7 @@ async function main(): Promise<number> {
   }
   if (measurements.length > 0) console.log(`\n${formatTable(measurements)}`);
   if (values.json !== undefined) await writeFile(values.json, formatJson(measurements));
+  if (values.svg !== undefined) await writeFile(values.svg, drawChart(measurements, describeMachine()));
   return failed ? 1 : 0;
 }
 
@@ -39,6 +41,7 @@ function readArguments() {
       seconds: { type: "string" },
       short: { type: "boolean", default: false },
       json: { type: "string" },
+      svg: { type: "string" },
       profile: { type: "string" },
       help: { type: "boolean", default: false },
     },

@@ -1,4 +1,4 @@
-import { cpus } from "node:os";
+import { cpus, loadavg } from "node:os";
 import type { Measurement } from "./scenario.ts";
 import { formatTarget, judge, targets, type Verdict } from "./targets.ts";
 
@@ -19,9 +19,16 @@ export function formatTable(measurements: readonly Measurement[]): string {
 
 /** The same for programs, with what is needed to compare two runs. */
 export function formatJson(measurements: readonly Measurement[]): string {
-  const machine = { processor: cpus()[0]?.model, processors: cpus().length, node: process.version };
+  const load = loadavg().map((each) => Math.round(each * 10) / 10);
+  const machine = { processor: cpus()[0]?.model, processors: cpus().length, node: process.version, load };
   const rows = measurements.map(withTarget);
   return `${JSON.stringify({ time: new Date().toISOString(), machine, measurements: rows }, null, 2)}\n`;
+}
+
+/** Where a run was made and how busy it was there, on one line. */
+export function describeMachine(): string {
+  const load = loadavg()[1]!.toFixed(0);
+  return `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.version}, load average ${load} at the end of the run`;
 }
 
 function withTarget(measurement: Measurement): Row {

@@ -12,6 +12,8 @@ t.test("judge() holds a value against its bounds, both included", async (t) => {
 t.test("judge() never calls an aim missed", async (t) => {
   t.equal(judge({ aim: 1.3 }, 4), "aim");
   t.equal(judge({ aim: 1.3 }, 1.2), "aim met");
+  t.equal(judge({ most: 1.3, aim: 1 }, 1.2), "met");
+  t.equal(judge({ most: 1.3, aim: 1 }, 1), "aim met");
 });
 
 t.test("judge() does not take NaN for a success", async (t) => {
@@ -24,4 +26,5 @@ t.test("formatTarget() names the bound", async (t) => {
   t.equal(formatTarget({ most: 20 }), "≤ 20");
   t.equal(formatTarget({ least: 0.9 }), "≥ 0.9");
   t.equal(formatTarget({ aim: 1.3 }), "aim ≤ 1.3");
+  t.equal(formatTarget({ most: 1.3, aim: 1 }), "≤ 1.3, aim ≤ 1");
 });

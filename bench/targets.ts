@@ -10,6 +10,8 @@ export const targets: Readonly<Record<string, Target>> = {
   "bodies: 64 KB, throughput per CPU ÷ undici": { least: 0.9 },
   "bodies: 1 MB upload, throughput per CPU ÷ undici": { least: 0.9 },
   "echo: CPU per message ÷ http-proxy": { most: 1.1 },
+  "edge: CPU per request ÷ Traefik alone, public": { most: 1.3, aim: 1 },
+  "edge: CPU per request ÷ Traefik alone, private": { most: 0.55 },
   "private: CPU per request, token ÷ public": { most: 1.08 },
   "private: CPU per request, session cookie ÷ public": { most: 1.08 },
   "sockets: memory per idle socket": { most: 20 },
@@ -26,13 +28,14 @@ export type Verdict = "met" | "missed" | "aim met" | "aim" | "";
 export function judge({ most, least, aim }: Target, value: number): Verdict {
   if (most !== undefined && !(value <= most)) return "missed";
   if (least !== undefined && !(value >= least)) return "missed";
-  if (aim !== undefined) return value <= aim ? "aim met" : "aim";
-  return "met";
+  if (aim === undefined) return "met";
+  if (value <= aim) return "aim met";
+  return most === undefined && least === undefined ? "aim" : "met";
 }
 
 export function formatTarget({ most, least, aim }: Target): string {
   if (most !== undefined && most === least) return `= ${most}`;
-  if (most !== undefined) return `≤ ${most}`;
+  if (most !== undefined) return aim === undefined ? `≤ ${most}` : `≤ ${most}, aim ≤ ${aim}`;
   if (least !== undefined) return `≥ ${least}`;
   return `aim ≤ ${aim}`;
 }

@@ -2,6 +2,7 @@ import type { Scenario } from "../scenario.ts";
 import { activity } from "./activity.ts";
 import { bodies } from "./bodies.ts";
 import { echo } from "./echo.ts";
+import { edge } from "./edge.ts";
 import { privatePreview } from "./private.ts";
 import { proxy } from "./proxy.ts";
 import { sockets } from "./sockets.ts";
@@ -9,4 +10,14 @@ import { stampede } from "./stampede.ts";
 import { wake } from "./wake.ts";
 
 /** Every scenario, in the order in which they run. */
-export const scenarios: readonly Scenario[] = [proxy, privatePreview, bodies, echo, sockets, stampede, wake, activity];
+export const scenarios: readonly Scenario[] = [
+  proxy,
+  privatePreview,
+  edge,
+  bodies,
+  echo,
+  sockets,
+  stampede,
+  wake,
+  activity,
+];
