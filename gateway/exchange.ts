@@ -29,8 +29,13 @@ export type Exchange = {
   cors?: readonly string[];
   /** The client waits for `100 Continue` before it sends its body (RFC 9110 §10.1.1). */
   readonly expectsContinue?: boolean;
-  /** Called by the forwarder when the dial was refused before a byte went upstream: holds and tries again. */
-  redial?: () => void;
+  /**
+   * Called by the forwarder when the dial was refused before a byte went upstream: holds the exchange and tries again. One
+   * function for all of them: a closure of each one's own keeps its whole request alive past the next collection.
+   */
+  redial?: Handler;
+  /** Epoch milliseconds at which it was held for the first time. */
+  heldSince?: number;
   /** Open in the activity ledger; set around the chain. */
   activity?: ExchangeActivity;
 };

@@ -109,7 +109,7 @@ class Relay implements Dispatcher.DispatchHandler {
     if (response.headersSent) return breakOff(this.#exchange);
     const failure = upstreamFailure(error, this.#controller !== undefined, this.#answering);
     const untouched = this.#body === null || !request.readableDidRead;
-    if (failure.kind === "unreachable" && untouched) return redial!();
+    if (failure.kind === "unreachable" && untouched) return redial!(this.#exchange);
     if (failure.kind === "stale-connection" && this.#body === null && isIdempotent(request.method!) && !this.#resent) {
       this.#resent = true;
       return this.send();

@@ -22,7 +22,7 @@ export function expectContinue({ refuser, ...timeouts }: ExpectOptions): Handler
   return (exchange) => {
     const target = exchange.target!;
     const endpoint = target.route.endpoints.find(({ port }) => port === target.port);
-    if (endpoint === undefined) return exchange.redial!();
+    if (endpoint === undefined) return exchange.redial!(exchange);
     const { request, response, head, activity } = exchange;
     const headers = upstreamHeaders(exchange, target);
     headers.push("Expect", "100-continue", "Connection", "close");
@@ -42,7 +42,7 @@ export function expectContinue({ refuser, ...timeouts }: ExpectOptions): Handler
       if (response.headersSent) return response.writableEnded ? undefined : breakOff(exchange);
       if (response.destroyed) return;
       const failure = upstreamFailure(error, upstream.isConnected(), false);
-      if (failure.kind === "unreachable") return exchange.redial!();
+      if (failure.kind === "unreachable") return exchange.redial!(exchange);
       const known = failure.kind === "refused" ? failure : undefined;
       refuser.refuse(exchange, known?.code ?? "upstream_reset", known && { detail: known.detail });
     };

@@ -21,7 +21,7 @@ export function forward({ pools, refuser, tunnel, expectContinue }: ForwardOptio
     if (exchange.expectsContinue && exchange.head.body.kind !== "none") return expectContinue(exchange);
     const target = exchange.target!;
     const dispatcher = pools.for(target);
-    if (dispatcher === undefined) return exchange.redial!();
+    if (dispatcher === undefined) return exchange.redial!(exchange);
     const noindex = target.route.wakePolicy.noindex ?? true;
     const policy = { noindex, hostname: hostname(exchange.head.host), cors: exchange.cors };
     relay(exchange, { dispatcher, headers: upstreamHeaders(exchange, target), policy, refuser });

@@ -32,7 +32,7 @@ export function tunnel(options: TunnelOptions): Handler {
   return (exchange) => {
     const target = exchange.target!;
     const endpoint = target.route.endpoints.find(({ port }) => port === target.port);
-    if (endpoint === undefined) return exchange.redial!();
+    if (endpoint === undefined) return exchange.redial!(exchange);
     const headers = upstreamHeaders(exchange, target);
     headers.push("Connection", "Upgrade", "Upgrade", exchange.request.headers.upgrade!);
     const { headTimeoutSeconds, connectTimeoutMs } = options;
@@ -57,7 +57,7 @@ function negotiate(
     if (response.headersSent) return response.writableEnded ? undefined : breakOff(exchange);
     if (response.destroyed) return;
     const failure = upstreamFailure(error, isConnected(), false);
-    if (failure.kind === "unreachable") return exchange.redial!();
+    if (failure.kind === "unreachable") return exchange.redial!(exchange);
     const known = failure.kind === "refused" ? failure : undefined;
     options.refuser.refuse(exchange, known?.code ?? "upstream_reset", known && { detail: known.detail });
   };

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { RequestClass, Route } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
-import type { Exchange, Middleware } from "../exchange.ts";
+import type { Exchange, Handler, Middleware } from "../exchange.ts";
 import type { Page, Pages } from "../pages/pages.ts";
 import type { RefusalDetails, Refuser } from "../refuse.ts";
 import type { RoutingTable } from "../routing-table.ts";
@@ -29,18 +29,9 @@ export type WakeOptions = {
 export function wake(options: WakeOptions): Middleware {
   const { wakes, table, refuser } = options;
   const held = new HeldRequests(options);
-  return (next) => (exchange) => {
-    const target = exchange.target!;
-    const begun = Date.now();
-    exchange.redial = () => {
-      if (exchange.activity) exchange.activity.forwarded = false;
-      options.onWithdrawn(target.id);
-      wakes.forget(target.id, target.port);
-      attempt();
-    };
-    attempt();
-
-    function attempt(): void {
+  return (next) => {
+    const attempt: Handler = (exchange) => {
+      const target = exchange.target!;
       // Whoever was refused while it was held is answered already.
       if (exchange.response.headersSent) return;
       const route = table.get(target.id);
@@ -51,14 +42,30 @@ export function wake(options: WakeOptions): Middleware {
         return refuser.refuse(exchange, "asleep", { retryAfterSeconds: 5, action: "wake" });
       }
       if (!held.enter(target.id)) return refuser.refuse(exchange, "busy", { retryAfterSeconds: 2 });
-      const wait = wakes.join(target.id, target.port, exchange.class!);
-      void waitFor(wait, exchange, begun, options).then((waited) => {
-        held.leave(target.id);
+      hold(exchange);
+    };
+    const hold: Handler = (exchange) => {
+      const { id, port } = exchange.target!;
+      exchange.heldSince ??= Date.now();
+      const since = exchange.heldSince;
+      void waitFor(wakes.join(id, port, exchange.class!), exchange, since, options).then((waited) => {
+        held.leave(id);
         // The port answers now, but a stop may have begun since: look again.
-        if (waited.kind === "ready") attempt();
-        else conclude(waited, exchange, begun, options);
+        if (waited.kind === "ready") attempt(exchange);
+        else conclude(waited, exchange, since, options);
       });
-    }
+    };
+    const redial: Handler = (exchange) => {
+      const { id, port } = exchange.target!;
+      if (exchange.activity) exchange.activity.forwarded = false;
+      options.onWithdrawn(id);
+      wakes.forget(id, port);
+      attempt(exchange);
+    };
+    return (exchange) => {
+      exchange.redial = redial;
+      attempt(exchange);
+    };
   };
 }
 
