@@ -55,8 +55,10 @@ async function land(api: Api, query: { token: string; return?: string }, reply: 
 /** Whether the token is good for that preview, whoever may see it. */
 async function opens({ access, use }: Api, token: string, { id, port }: ReturnUrl): Promise<boolean> {
   if (isShareToken(token)) return access.shares.redeem({ token, id, port, spend: false }).outcome === "granted";
-  const owner = use.records.get(id)?.external.userId ?? null;
   const found = await access.verifier.verify(token, false);
+  const sandbox = use.records.get(id);
+  if (!sandbox?.ports.includes(port)) return false;
+  const owner = sandbox.external.userId;
   return "grant" in found && access.keeper.state.judge(found.grant, { id, port, owner }, use.now()) === undefined;
 }
 

@@ -54,6 +54,13 @@ BEGIN
   SELECT RAISE(ABORT, 'the audit log is never changed');
 END;
 
+-- What replaces a row is no deletion to a trigger.
+CREATE TRIGGER audit_log_is_never_replaced BEFORE INSERT ON audit_log
+WHEN EXISTS (SELECT 1 FROM audit_log WHERE id = NEW.id)
+BEGIN
+  SELECT RAISE(ABORT, 'the audit log is never changed');
+END;
+
 CREATE TRIGGER audit_log_is_never_shortened BEFORE DELETE ON audit_log
 WHEN OLD.time >= (SELECT before FROM audit_retention)
 BEGIN
