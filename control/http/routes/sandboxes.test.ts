@@ -60,7 +60,7 @@ t.test("POST /v1/sandboxes refuses what it does not understand, naming the field
 t.test("POST /v1/sandboxes leaves nothing behind of what does not start", async (t) => {
   const control = await startControl(t);
   const exited = await control.call("POST", "/v1/sandboxes", {
-    body: { ports: [3000], cmd: [process.execPath, "-e", "console.log('no luck'); process.exit(3)"] },
+    body: { ports: [3000], cmd: ["/bin/sh", "-c", "echo no luck; exit 3"] },
   });
   t.equal(exited.status, 422);
   const error = { code: "exited", retryable: false, exit_code: 3, signal: null, log_tail: ["no luck"] };
