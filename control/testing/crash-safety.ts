@@ -1,15 +1,12 @@
 /** Kills control in the middle of what it does, again and again, and looks at what the next one makes of it. */
-import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
-import { Agent, request } from "undici";
 import { newSandboxId } from "../sandboxes/create-sandbox.ts";
+import { ControlProgram } from "./control-program.ts";
 
 export type CrashReport = {
   readonly kills: number;
@@ -25,7 +22,6 @@ type Act = (typeof acts)[number];
 /** What is known of a sandbox by what control answered. `maybe`: the answer never came. */
 type Known = { exists: boolean | "maybe"; complete: boolean };
 
-const main = join(import.meta.dirname, "..", "main.ts");
 const fewest = 4;
 const mostActsAtOnce = 5;
 const longestLifeMs = 400;
@@ -63,7 +59,7 @@ class Trial {
   /** In the environment of every process of this trial. */
   readonly #mark = `CRASH_TRIAL=${randomUUID()}`;
   readonly #known = new Map<string, Known>();
-  #control: Control | undefined;
+  #control: ControlProgram | undefined;
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -97,8 +93,8 @@ class Trial {
     for (const pids of this.#processes().values()) for (const pid of pids) process.kill(pid, "SIGKILL");
   }
 
-  async #start(): Promise<Control> {
-    this.#control = await Control.start(this.#directory);
+  async #start(): Promise<ControlProgram> {
+    this.#control = await ControlProgram.start(this.#directory);
     return this.#control;
   }
 
@@ -113,7 +109,7 @@ class Trial {
     return chosen;
   }
 
-  async #act(control: Control, act: Act, id: string): Promise<void> {
+  async #act(control: ControlProgram, act: Act, id: string): Promise<void> {
     const before = this.#known.get(id);
     if (act === "create") this.#known.set(id, { exists: "maybe", complete: false });
     if (act === "destroy") this.#known.set(id, { exists: "maybe", complete: before?.complete ?? false });
@@ -125,7 +121,7 @@ class Trial {
     if (status !== undefined && status >= 500) this.problems.push(`${act} ${id} answered ${status}`);
   }
 
-  async #call(control: Control, act: Act, id: string): Promise<number> {
+  async #call(control: ControlProgram, act: Act, id: string): Promise<number> {
     const path = `/v1/sandboxes/${id}`;
     const [name, value] = this.#mark.split("=") as [string, string];
     const body = { id, ports: [3000], cmd: [process.execPath, "-e", app], env: { [name]: value } };
@@ -136,7 +132,7 @@ class Trial {
   }
 
   /** What an earlier control left is repaired soon after the start, not in the same moment. */
-  async #check(control: Control): Promise<void> {
+  async #check(control: ControlProgram): Promise<void> {
     const deadline = Date.now() + settlePatienceMs;
     let problems = await this.#look(control);
     while (problems.length > 0 && Date.now() < deadline) {
@@ -146,7 +142,7 @@ class Trial {
     this.problems.push(...problems);
   }
 
-  async #look(control: Control): Promise<string[]> {
+  async #look(control: ControlProgram): Promise<string[]> {
     const rows = new Map((await control.list()).map(({ id, status }) => [id, status]));
     const processes = this.#processes();
     const problems: string[] = [];
@@ -188,71 +184,9 @@ class Trial {
     return found;
   }
 
-  async #expect(control: Control, method: "POST" | "DELETE", path: string, expected: number): Promise<void> {
+  async #expect(control: ControlProgram, method: "POST" | "DELETE", path: string, expected: number): Promise<void> {
     const { status, text } = await control.call(method, path, method === "POST" ? {} : undefined);
     if (status !== expected) this.problems.push(`${method} ${path} answered ${status} ${text}`);
-  }
-}
-
-/** One run of control's program. */
-class Control {
-  readonly child: ChildProcess;
-  readonly #address: string;
-  readonly #agent = new Agent({ pipelining: 0 });
-
-  private constructor(child: ChildProcess, address: string) {
-    this.child = child;
-    this.#address = address;
-  }
-
-  static async start(directory: string): Promise<Control> {
-    const env = {
-      PATH: process.env.PATH,
-      SANDBOXD_ENV_FILE: join(directory, "none"),
-      SANDBOXD_DATA_DIR: directory,
-      SANDBOXD_ENGINE: "process",
-      SANDBOXD_API_BIND: "127.0.0.1:0",
-      SANDBOXD_LOG_LEVEL: "info",
-    };
-    const child = spawn(process.execPath, [main], { env, stdio: ["ignore", "pipe", "inherit"] });
-    const lines: string[] = [];
-    for await (const line of createInterface({ input: child.stdout! })) {
-      lines.push(line);
-      if (line.includes('"listener":"api"')) {
-        child.stdout!.resume();
-        return new Control(child, JSON.parse(line).address);
-      }
-    }
-    throw new Error(`control did not come up: ${lines.join(" ")}`);
-  }
-
-  async call(
-    method: "GET" | "POST" | "DELETE",
-    path: string,
-    body?: object,
-  ): Promise<{ status: number; text: string }> {
-    const options = body && { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
-    const answer = await request(`http://${this.#address}${path}`, { method, dispatcher: this.#agent, ...options });
-    return { status: answer.statusCode, text: await answer.body.text() };
-  }
-
-  async list(): Promise<{ id: string; status: string }[]> {
-    return JSON.parse((await this.call("GET", "/v1/sandboxes?limit=200")).text).items;
-  }
-
-  async kill(): Promise<void> {
-    await this.#end("SIGKILL");
-  }
-
-  async end(): Promise<void> {
-    await this.#end("SIGTERM");
-  }
-
-  async #end(signal: NodeJS.Signals): Promise<void> {
-    const ended = once(this.child, "exit");
-    this.child.kill(signal);
-    await ended;
-    await this.#agent.destroy();
   }
 }
 
