@@ -19,7 +19,7 @@ above is a new one.</p>
 </html>
 `;
 
-createServer((request, response) => {
+createServer((_request, response) => {
   response.writeHead(200, { "content-type": "text/html; charset=utf-8" });
   response.end(page);
 }).listen(process.env.PORT, process.env.HOST);
