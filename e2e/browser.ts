@@ -53,7 +53,12 @@ export async function startBrowser(t: Test, options: BrowserOptions): Promise<Br
   await writeFile(launcher, inNamespace(port, path), { mode: 0o755 });
   const browser = await chromium.launch({
     executablePath: launcher,
-    args: [...quiet, `--host-resolver-rules=MAP *.preview.${domain} 127.0.0.1`],
+    args: [
+      ...quiet,
+      `--host-resolver-rules=MAP *.preview.${domain} 127.0.0.1`,
+      // What stands for a server out there is no device of the visitor's own, which pages elsewhere may not reach.
+      `--ip-address-space-overrides=127.0.0.1:${port}=public`,
+    ],
     env: { ...process.env, HOME: home },
   });
   t.teardown(async () => {
