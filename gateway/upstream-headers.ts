@@ -70,13 +70,17 @@ function withoutCredential(lower: string, value: string): string | undefined {
     case "referer":
       return value.includes("?") ? withoutQueryTokens(value) : value;
     default:
-      return lower.length === tokenHeader.length && lower.replaceAll("_", "-") === tokenHeader ? undefined : value;
+      return isTokenHeader(lower) ? undefined : value;
   }
+}
+
+function isTokenHeader(lower: string): boolean {
+  return lower.length === tokenHeader.length && lower[0] === "x" && lower.replaceAll("_", "-") === tokenHeader;
 }
 
 /** Text beyond ASCII as the bytes of its UTF-8, which is how headers are written here. */
 function headerBytes(text: string): string {
-  return Buffer.from(text).toString("latin1");
+  return /[^\x00-\x7f]/.test(text) ? Buffer.from(text).toString("latin1") : text;
 }
 
 function passedHeaders(

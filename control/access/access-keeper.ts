@@ -79,7 +79,10 @@ export class AccessKeeper {
     const { store, secure, now } = this.#options;
     const { tokenSecrets, redirectUrl, denyMode, jwksUrl, jwksFile } = this.#config;
     const secrets = tokenSecrets.map(({ kid, secret }): AccessKey => {
-      const fingerprint = createHmac("sha256", this.sessionKey).update(`${kid}=${secret}`).digest("base64url");
+      const fingerprint = createHmac("sha256", this.sessionKey)
+        .update(`${kid}=${secret}`)
+        .digest("base64url")
+        .slice(0, 22);
       return { alg: "HS256", kid, fingerprint, secret: Buffer.from(secret).toString("base64url") };
     });
     const keys = [...secrets, ...this.#fileKeys, ...this.#urlKeys];

@@ -1,5 +1,5 @@
 import type { CredentialPlace } from "./access.ts";
-import { isPreviewToken } from "./preview-token.ts";
+import { isPreviewToken, longestToken } from "./preview-token.ts";
 import { readSessionCookies } from "./session-cookie.ts";
 import { isShareToken } from "./share-token.ts";
 import { mayHaveQueryToken, readQueryTokens } from "./token-query.ts";
@@ -32,6 +32,16 @@ export function readCredentials(sources: CredentialSources, secure: boolean): re
 
 /** The token of an Authorization that is meant for previews; any other is the app's own affair (RFC 6750 §2.1). */
 export function readBearer(authorization: string | undefined): string | undefined {
-  const token = authorization === undefined ? undefined : /^bearer +(\S+) *$/i.exec(authorization)?.[1];
-  return token !== undefined && (isShareToken(token) || isPreviewToken(token)) ? token : undefined;
+  if (authorization === undefined || !/^bearer +(?:ey|shr_)/i.test(authorization)) return undefined;
+  const known = bearers.get(authorization);
+  if (known !== undefined) return known === "" ? undefined : known;
+  const token = /^bearer +(\S+) *$/i.exec(authorization)?.[1];
+  const isOurs = token !== undefined && (isShareToken(token) || isPreviewToken(token));
+  if (bearers.size >= keptBearers) bearers.clear();
+  if (authorization.length <= longestToken) bearers.set(authorization, isOurs ? token : "");
+  return isOurs ? token : undefined;
 }
+
+/** Few are sent again and again: which of them are ours is read once. Empty: the app's. */
+const bearers = new Map<string, string>();
+const keptBearers = 500;

@@ -7,23 +7,29 @@ const ours = /^\s*(?:__host-)?sandboxd-session\s*(?:=|$)/i;
 /** So many of one name are looked at. */
 const mostTried = 8;
 
+/** A Cookie header taken apart: the sessions in it by the form of their name, in their order, and everything else. */
+type Cookies = {
+  readonly plain: readonly string[];
+  readonly strict: readonly string[];
+  readonly rest: string | undefined;
+};
+
+/** A browser sends the same header again and again: it is taken apart once. */
+const recent = new Map<string, Cookies>();
+const keptRecent = 256;
+const longestKept = 8192;
+const none: readonly string[] = [];
+
 /** The values of the session cookies of a Cookie header, in their order; a page may have planted some of them. */
 export function readSessionCookies(header: string | undefined, secure: boolean): readonly string[] {
-  if (header === undefined || !mention.test(header)) return [];
-  const prefix = `${secure ? strictName : plainName}=`;
-  const values: string[] = [];
-  for (const pair of header.split(";")) {
-    const trimmed = pair.trim();
-    if (trimmed.startsWith(prefix) && values.length < mostTried) values.push(trimmed.slice(prefix.length));
-  }
-  return values;
+  if (header === undefined || !mention.test(header)) return none;
+  const { plain, strict } = takeApart(header);
+  return secure ? strict : plain;
 }
 
 /** A Cookie header without ours, byte for byte otherwise; undefined when nothing is left. */
 export function withoutSessionCookies(header: string): string | undefined {
-  if (!mention.test(header)) return header;
-  const rest = header.split(";").filter((pair) => !ours.test(pair));
-  return rest.length === 0 ? undefined : rest.join(";").trimStart();
+  return mention.test(header) ? takeApart(header).rest : header;
 }
 
 /** A Cookie header with nothing but ours. */
@@ -31,6 +37,26 @@ export function onlySessionCookies(header: string): string | undefined {
   if (!mention.test(header)) return undefined;
   const found = header.split(";").filter((pair) => ours.test(pair));
   return found.length === 0 ? undefined : found.join(";").trimStart();
+}
+
+function takeApart(header: string): Cookies {
+  const known = recent.get(header);
+  if (known !== undefined) return known;
+  const pairs = header.split(";");
+  const others = pairs.filter((pair) => !ours.test(pair));
+  const cookies = {
+    plain: valuesOf(pairs, `${plainName}=`),
+    strict: valuesOf(pairs, `${strictName}=`),
+    rest: others.length === 0 ? undefined : others.join(";").trimStart(),
+  };
+  if (recent.size >= keptRecent) recent.delete(recent.keys().next().value!);
+  if (header.length <= longestKept) recent.set(header, cookies);
+  return cookies;
+}
+
+function valuesOf(pairs: readonly string[], prefix: string): readonly string[] {
+  const named = pairs.map((pair) => pair.trim()).filter((pair) => pair.startsWith(prefix));
+  return named.slice(0, mostTried).map((pair) => pair.slice(prefix.length));
 }
 
 /** Whether a Set-Cookie is for our name, one whose own name is empty and whose value reads like it included. */

@@ -20,6 +20,8 @@ export type TokenVerifierOptions = {
 
 /** So many verdicts are kept, good and bad ones apart, so that nobody's rubbish drives out what others use. */
 const keptVerdicts = 20_000;
+/** Those in use right now are found without a hash. */
+const keptRecent = 256;
 
 /** Verifies tokens once: what was found is kept by the token's hash. Whether it opens a door is judged anew each time. */
 export class TokenVerifier {
@@ -27,6 +29,7 @@ export class TokenVerifier {
   readonly #now: () => number;
   readonly #good = new Map<string, Verdict>();
   readonly #bad = new Map<string, Verdict>();
+  readonly #recent = { session: new Map<string, Verdict>(), token: new Map<string, Verdict>() };
 
   constructor(options: TokenVerifierOptions) {
     this.#options = options;
@@ -37,12 +40,21 @@ export class TokenVerifier {
   forget(): void {
     this.#good.clear();
     this.#bad.clear();
+    this.#recent.session.clear();
+    this.#recent.token.clear();
   }
 
   /** What is known of it without waiting; `session`: it stood where our own sessions stand, and can be nothing else. */
   known(token: string, session: boolean): Verdict | undefined {
+    const recent = session ? this.#recent.session : this.#recent.token;
+    const found = recent.get(token);
+    if (found !== undefined) return found;
     const name = nameOf(token, session);
-    return this.#good.get(name) ?? this.#bad.get(name);
+    const good = this.#good.get(name);
+    if (good === undefined) return this.#bad.get(name);
+    if (recent.size >= keptRecent) recent.delete(recent.keys().next().value!);
+    recent.set(token, good);
+    return good;
   }
 
   /** Finds out about a token. Never rejects. */
