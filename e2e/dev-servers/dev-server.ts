@@ -7,6 +7,8 @@ export type DevServer = {
   readonly command: string;
   /** The source file that has the page's heading. */
   readonly file: string;
+  /** Whether it misses what is saved in the moment after a page has connected, without a sign that this is over. */
+  readonly listensLate?: true;
   /** What it refuses when `Host` and `Origin` are the public ones, and with which words. */
   readonly refuses: { readonly path: string; readonly says: RegExp };
   /** The setting by which it accepts every preview host of a domain. */
@@ -32,6 +34,8 @@ export const next: DevServer = {
   project: "next",
   command: "node_modules/.bin/next dev --hostname $HOST --port $PORT",
   file: "app/page.jsx",
+  // "Baseline capture and subscription setup are not atomic", it says of itself (hot-reloader-turbopack.js).
+  listensLate: true,
   // Pages are for everybody; what it serves for its own use is not.
   refuses: { path: "/__nextjs_font/geist-latin.woff2", says: /^Unauthorized$/ },
   setting: {

@@ -1,4 +1,4 @@
-import type { Browser } from "playwright-core";
+import type { Browser, Locator } from "playwright-core";
 import type { Test } from "tap";
 import { ask } from "./ask.ts";
 import type { DevServer } from "./dev-server.ts";
@@ -16,12 +16,13 @@ export async function develop(
   t: Test,
   browser: Browser,
   sandbox: Sandbox,
-  { file }: DevServer,
+  { file, listensLate }: DevServer,
   { before, after }: { before: string; after: string },
 ): Promise<{ visit: Visit; handshake: Handshake }> {
   const visit = await Visit.open(browser, sandbox.url);
   await visit.shows(before);
   const handshake = await visit.listening;
+  if (listensLate) await saveUntilSeen(sandbox, file, visit);
   const button = visit.page.getByRole("button", { name: "count is" });
   await button.click();
   await visit.mark();
@@ -39,7 +40,30 @@ export async function develop(
   return { visit, handshake };
 }
 
-/** The page of a sandbox that goes to sleep stays open: its socket wakes nothing, and finds the sandbox once it is awake. */
+/** Saves a page until an open visit takes notice without a reload, which would begin anew, and then as it was. */
+async function saveUntilSeen(sandbox: Sandbox, file: string, visit: Visit): Promise<void> {
+  const text = await sandbox.read(file);
+  for (let saves = 1; ; saves += 1) {
+    const note = `saved ${saves} times`;
+    await visit.mark();
+    await sandbox.write(file, text.replace("</main>", `<p>${note}</p></main>`));
+    if ((await appears(visit.page.getByText(note))) && (await visit.isMarked())) break;
+  }
+  await sandbox.write(file, text);
+  await visit.page.getByText(/^saved \d+ times$/).waitFor({ state: "detached" });
+}
+
+async function appears(locator: Locator): Promise<boolean> {
+  return await locator.waitFor({ timeout: 2000 }).then(
+    () => true,
+    () => false,
+  );
+}
+
+/**
+ * The page of a sandbox that goes to sleep stays open: its socket wakes nothing, and finds the sandbox once it is awake,
+ * with what was saved meanwhile.
+ */
 export async function sleep(
   t: Test,
   sandbox: Sandbox,
@@ -56,8 +80,8 @@ export async function sleep(
     "its socket may not wake it",
   );
   t.equal(await sandbox.status(), "stopped");
-  await sandbox.wake();
   await sandbox.edit(file, before, after);
+  await sandbox.wake();
   await visit.shows(after);
   t.pass("the page that stayed open comes back by itself");
 }

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ulid } from "ulid";
 import { checkOut, type Project } from "./projects.ts";
@@ -38,13 +38,23 @@ export class Sandbox {
     return new Sandbox(new URL(sandbox.previews[0].url), `http://${control.api}/v1/sandboxes/${id}`, directory);
   }
 
-  /** Writes a file anew with the one occurrence of `before` replaced, as an editor does when its user saves. */
+  async read(file: string): Promise<string> {
+    return await readFile(join(this.#directory, file), "utf8");
+  }
+
+  /** Saves a file in one step, so that no server sees half of it. */
+  async write(file: string, text: string): Promise<void> {
+    const unsaved = join(this.#directory, "..", "unsaved");
+    await writeFile(unsaved, text);
+    await rename(unsaved, join(this.#directory, file));
+  }
+
+  /** Saves a file with the one occurrence of `before` replaced. */
   async edit(file: string, before: string, after: string): Promise<void> {
-    const path = join(this.#directory, file);
-    const text = await readFile(path, "utf8");
+    const text = await this.read(file);
     if (text.split(before).length !== 2) throw new Error(`${file} does not have exactly one ${JSON.stringify(before)}`);
-    await writeFile(
-      path,
+    await this.write(
+      file,
       text.replace(before, () => after),
     );
   }

@@ -42,10 +42,15 @@ export class Visit {
 
   static async open(browser: Browser, url: URL): Promise<Visit> {
     const page = await browser.newPage();
+    // A first compilation takes long on a busy machine.
+    page.setDefaultTimeout(60_000);
     const network = await page.context().newCDPSession(page);
     await network.send("Network.enable");
     const visit = new Visit(page, network);
-    await page.goto(url.href);
+    // The waking page may give way to the app before it is loaded itself.
+    await page.goto(url.href, { waitUntil: "commit" }).catch((error: Error) => {
+      if (!error.message.includes("net::ERR_ABORTED")) throw error;
+    });
     return visit;
   }
 
