@@ -95,7 +95,8 @@ async function ask({ port, host, headers, authority }: Contender, agent: Agent, 
 /** Over TLS it takes the certificates of the contender's authority alone, for the name that it asks for. */
 function openAgent({ host, authority }: Contender): Agent & AsyncDisposable {
   const connect = { ca: authority, servername: host.split(":", 1)[0]! };
-  const agent = new Agent(authority === undefined ? {} : { connect });
+  // HTTP/1.1, as wrk asks.
+  const agent = new Agent({ allowH2: false, ...(authority !== undefined && { connect }) });
   return Object.assign(agent, { [Symbol.asyncDispose]: () => agent.destroy() });
 }
 

@@ -1,5 +1,5 @@
 import t from "tap";
-import { median, medianRatio } from "./statistics.ts";
+import { formatSpread, median, medianRatio } from "./statistics.ts";
 
 t.test("median() is the middle of an odd number of values and the mean of the middle two of an even one", async (t) => {
   t.equal(median([9, 1, 5]), 5);
@@ -9,4 +9,8 @@ t.test("median() is the middle of an odd number of values and the mean of the mi
 
 t.test("medianRatio() compares within each round, so that a slow round changes nothing", async (t) => {
   t.equal(medianRatio([10, 100, 11], [20, 200, 22]), 0.5);
+});
+
+t.test("formatSpread() names the least and the most of the quotients", async (t) => {
+  t.equal(formatSpread([1, 6, 2], [2, 2, 2]), "0.50 to 3.00 by round");
 });

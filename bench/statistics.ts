@@ -11,3 +11,9 @@ export function median(values: readonly number[]): number {
 export function medianRatio(values: readonly number[], reference: readonly number[]): number {
   return median(values.map((value, round) => value / reference[round]!));
 }
+
+/** How far those quotients lie apart. */
+export function formatSpread(values: readonly number[], reference: readonly number[]): string {
+  const ratios = values.map((value, round) => value / reference[round]!);
+  return `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)} by round`;
+}

@@ -2,7 +2,7 @@ import { checkDenied, untilAnswered } from "../check-answers.ts";
 import { contest, type Score } from "../contest.ts";
 import { startEdges } from "../edges.ts";
 import type { Measurement, Scenario } from "../scenario.ts";
-import { median, medianRatio } from "../statistics.ts";
+import { formatSpread, median, medianRatio } from "../statistics.ts";
 
 /** What a request costs on its whole way from TLS to the app, beside a Traefik that does it without a gateway. */
 export const edge: Scenario = {
@@ -18,19 +18,20 @@ export const edge: Scenario = {
     const costs = (name: string) => scores.get(name)!.cpuPerRequest;
     return [
       ...contenders.map(({ name }) => describe(name, scores.get(name)!)),
-      {
-        name: "edge: CPU per request ÷ Traefik alone, public",
-        value: medianRatio(costs(own.open.name), costs(direct.open.name)),
-        unit: "×",
-      },
-      {
-        name: "edge: CPU per request ÷ Traefik alone, private",
-        value: medianRatio(costs(own.hidden.name), costs(direct.hidden.name)),
-        unit: "×",
-      },
+      compare("public", costs(own.open.name), costs(direct.open.name)),
+      compare("private", costs(own.hidden.name), costs(direct.hidden.name)),
     ];
   },
 };
+
+function compare(visibility: string, own: readonly number[], direct: readonly number[]): Measurement {
+  return {
+    name: `edge: CPU per request ÷ Traefik alone, ${visibility}`,
+    value: medianRatio(own, direct),
+    unit: "×",
+    remark: formatSpread(own, direct),
+  };
+}
 
 function describe(name: string, { cpuPerRequest, cpuPerProcess, requestsPerSecond }: Score): Measurement {
   const costs = cpuPerProcess.map((each) => Math.round(median(each))).filter((cost) => cost > 0);

@@ -4,7 +4,7 @@ import { checkDenied } from "../check-answers.ts";
 import { contest } from "../contest.ts";
 import { type Contender, gatewayContender } from "../proxies/contender.ts";
 import { type Measurement, type Scenario, WrongAnswerError } from "../scenario.ts";
-import { median, medianRatio } from "../statistics.ts";
+import { formatSpread, median, medianRatio } from "../statistics.ts";
 import { mintToken } from "../tokens.ts";
 
 const navigation = {
@@ -44,6 +44,7 @@ export const privatePreview: Scenario = {
         name: `private: CPU per request, ${each.name} ÷ public`,
         value: medianRatio(costs(each), costs(open)),
         unit: "×",
+        remark: formatSpread(costs(each), costs(open)),
       })),
     ];
   },
