@@ -79,12 +79,14 @@ t.test("watchRoutes() takes a removal or a heartbeat out of order for a gap too"
   const { control, table } = watched;
   await once(table, "loaded");
   const id = await publish(watched);
+  const begun = Date.now();
   const missed = control.learn(routeTo(newId(), 1));
   control.send({ type: "heartbeat", revision: control.revision });
   await eventually(() => table.get(missed.id) !== undefined, "a heartbeat tells of what was missed");
   const second = control.learn(routeTo(newId(), 1));
   control.remove(id);
   await eventually(() => table.get(second.id) !== undefined && table.get(id) === undefined, "a removal does");
+  t.ok(Date.now() - begun < 5_000, "long before silence would");
   t.equal(table.revision, control.revision);
 });
 

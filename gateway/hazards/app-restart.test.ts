@@ -82,19 +82,21 @@ t.test("a request that is sent again finds nobody listening, and is held like an
 });
 
 t.test("a request that may have had an effect is not sent again", async (t) => {
-  const test = await startGateway(t);
-  const app = await RestartingApp.open(t);
-  const host = await addRoute(test, routeTo(newId(), app.port));
-  const client = await new RawClient(test.port).send(get(host)).until(({ text }) => text.endsWith("ok"));
-  app.onRequest = () => {
-    app.stop();
-    return false;
-  };
-  client.send(`POST / HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 2\r\n\r\nab`);
-  await client.until(({ text }) => text.endsWith("}"));
-  t.match(client.text.slice(client.text.lastIndexOf("HTTP/1.1 ")), /^HTTP\/1\.1 502 Bad Gateway\r\n/);
-  t.equal(app.requests, 2);
-  client.socket.destroy();
+  for (const lines of ["POST 2\r\n\r\nab", "POST 0\r\n\r\n", "PATCH 0\r\n\r\n", "PUT 2\r\n\r\nab"]) {
+    const test = await startGateway(t);
+    const app = await RestartingApp.open(t);
+    const host = await addRoute(test, routeTo(newId(), app.port));
+    const client = await new RawClient(test.port).send(get(host)).until(({ text }) => text.endsWith("ok"));
+    app.onRequest = () => {
+      app.stop();
+      return false;
+    };
+    client.send(lines.replace(" ", ` / HTTP/1.1\r\nHost: ${host}\r\nContent-Length: `));
+    await client.until(({ text }) => text.endsWith("}"));
+    t.match(client.text.slice(client.text.lastIndexOf("HTTP/1.1 ")), /^HTTP\/1\.1 502 Bad Gateway\r\n/, lines);
+    t.equal(app.requests, 2);
+    client.socket.destroy();
+  }
 });
 
 t.test("a body that met nobody arrives whole at the next life", async (t) => {
