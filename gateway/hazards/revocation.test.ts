@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import t, { type Test } from "tap";
 import type { AccessKey, Revocation } from "#contract/access.ts";
+import type { WakeOutcome } from "#contract/gateway-api.ts";
 import { mintShareToken } from "#contract/share-token.ts";
 import {
   headerOf,
@@ -120,18 +121,21 @@ t.test("revocation leaves alone what was opened by something else", async (t) =>
 
 t.test("who was revoked while it was held is refused, and its request never reaches the app", async (t) => {
   const preview = await startPrivatePreview(t, { route: { status: "stopped", endpoints: [] } });
-  const waking = Promise.withResolvers<never>();
+  const waking = Promise.withResolvers<WakeOutcome>();
   preview.control.wake = () => waking.promise;
   const lines = header(token(claimsFor(preview.id, { jti: "j" })));
-  const held = new RawClient(preview.port).send(`GET /held HTTP/1.1\r\nHost: ${preview.host}\r\n${lines}\r\n`);
+  const send = (more: string) =>
+    new RawClient(preview.port).send(`GET /held HTTP/1.1\r\nHost: ${preview.host}\r\n${lines}${more}\r\n`);
+  const [held, socket] = [send(""), send(upgrade)];
   await once(preview.control.called, "wake");
   preview.control.revoke({ kind: "jti", jti: "j", until });
-  await held.until(({ text }) => text.includes('"reason":"revoked"'));
+  for (const client of [held, socket]) await client.until(({ text }) => text.includes('"reason":"revoked"'));
   const { status, endpoints } = { ...preview.route, status: "running" as const, endpoints: endpointsOf(preview) };
   await addRoute(preview, { ...preview.route, status, endpoints, run: 2 });
+  waking.resolve({ outcome: "ready", route: preview.gateway.table.get(preview.id)! });
   t.equal(statusOf(await preview.ask(header(token(claimsFor(preview.id))))), 200);
   t.notMatch(preview.heads.join(), /\/held/);
-  held.socket.destroy();
+  for (const client of [held, socket]) client.socket.destroy();
 });
 
 function endpointsOf({ appPort }: PrivatePreview) {
