@@ -1,6 +1,7 @@
 import type { ActivityReport, FenceReport, RequestClass, SandboxActivity } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import type { Exchange, ExchangeActivity } from "./exchange.ts";
+import { OpenActivities } from "./open-activities.ts";
 
 type Entry = {
   lastActiveAt: number;
@@ -11,7 +12,7 @@ type Entry = {
   bytesOut: number;
   /** Something happened since the last report. */
   changed: boolean;
-  readonly open: Set<ExchangeActivity>;
+  readonly open: OpenActivities;
   openSockets: number;
 };
 
@@ -143,7 +144,15 @@ export class ActivityLedger {
     let entry = this.#entries.get(id);
     if (entry === undefined) {
       const none = { lastActiveAt: 0, lastNavigationAt: 0, lastClass: undefined };
-      entry = { ...none, requests: 0, bytesIn: 0, bytesOut: 0, changed: false, open: new Set(), openSockets: 0 };
+      entry = {
+        ...none,
+        requests: 0,
+        bytesIn: 0,
+        bytesOut: 0,
+        changed: false,
+        open: new OpenActivities(),
+        openSockets: 0,
+      };
       this.#entries.set(id, entry);
     }
     return entry;

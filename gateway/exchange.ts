@@ -53,6 +53,8 @@ export type ExchangeActivity = {
   bytesOut: number;
   /** On its way to the app or from it, past every hold: what a fence waits for. */
   forwarded: boolean;
+  /** Its place among the open ones of its sandbox, once it has one. */
+  place?: number;
   /** Ends the exchange because nothing moves any more. */
   end?: () => void;
 };
