@@ -52,7 +52,7 @@ async function create(address: unknown): Promise<{ id: string }> {
   return (await answer.body.json()) as { id: string };
 }
 
-t.test("main says where it listens, survives a SIGHUP without a file, and ends with 0 on SIGTERM and SIGINT", async (t) => {
+t.test("main says where it listens, survives SIGHUP, and ends with 0 on SIGTERM and SIGINT", async (t) => {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     const directory = newDirectory(t);
     const control = start(t, at(directory));
