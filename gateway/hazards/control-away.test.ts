@@ -1,72 +1,19 @@
 import { once } from "node:events";
-import { Agent, request } from "node:http";
-import t, { type Test } from "tap";
+import t from "tap";
 import {
   addRoute,
-  answering,
   domain,
   eventually,
   exchangeBytes,
   newId,
+  okApp,
   RawClient,
   routeTo,
-  startApp,
   startGateway,
 } from "./test-gateway.ts";
+import { Load } from "./test-load.ts";
 
 const get = (host: string, more = "") => `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${more}\r\n`;
-
-async function okApp(t: Test): Promise<number> {
-  return await startApp(
-    t,
-    answering(() => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
-  );
-}
-
-/** Sends requests over kept connections, some at a time, until the test ends. */
-class Load {
-  answered = 0;
-  readonly failures: string[] = [];
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 8 });
-  #ended = false;
-
-  constructor(t: Test, port: number, host: string) {
-    t.teardown(() => this.end());
-    for (let index = 0; index < 8; index++) this.#send(port, host, index);
-  }
-
-  /** Resolves when so many more requests were answered. */
-  async more(count: number): Promise<void> {
-    const enough = this.answered + this.failures.length + count;
-    await eventually(() => this.answered + this.failures.length >= enough, `${count} more answers`);
-  }
-
-  end(): void {
-    this.#ended = true;
-    this.#agent.destroy();
-  }
-
-  #send(port: number, host: string, index: number): void {
-    if (this.#ended) return;
-    const method = index % 2 === 0 ? "GET" : "POST";
-    const sent = request({ port, host: "127.0.0.1", method, headers: { host }, agent: this.#agent });
-    sent.end(method === "POST" ? "some body" : undefined);
-    sent.once("error", (error) => this.#failed(error.message));
-    sent.once("response", (response) => {
-      response.resume();
-      response.once("error", () => {});
-      response.once("end", () => {
-        if (response.statusCode === 200) this.answered++;
-        else this.#failed(String(response.statusCode));
-        this.#send(port, host, index);
-      });
-    });
-  }
-
-  #failed(why: string): void {
-    if (!this.#ended) this.failures.push(why);
-  }
-}
 
 t.test("sandboxes that run are served as if nothing was when control goes and comes back", async (t) => {
   const test = await startGateway(t);
@@ -88,7 +35,7 @@ t.test("sandboxes that run are served as if nothing was when control goes and co
   t.match(control.reports.at(-1)!.sandboxes[0], { id: route.id }, "what happened meanwhile is reported");
   const counted = () =>
     control.reports.flatMap(({ sandboxes }) => sandboxes).reduce((sum, { requests }) => sum + requests, 0);
-  load.end();
+  await load.end();
   await eventually(() => counted() >= load.answered, "every request is counted");
   t.pass("no count was lost");
 });

@@ -1,16 +1,15 @@
 import { once } from "node:events";
-import t, { type Test } from "tap";
+import t from "tap";
 import type { ProgressMessage } from "#contract/gateway-api.ts";
 import {
   addRoute,
-  answering,
   eventually,
   exchangeBytes,
   freePort,
   newId,
+  okApp,
   RawClient,
   routeTo,
-  startApp,
   startGateway,
   type TestGateway,
 } from "./test-gateway.ts";
@@ -52,14 +51,6 @@ class Events {
   close(): void {
     this.client.socket.destroy();
   }
-}
-
-async function okApp(t: Test, port = 0): Promise<number> {
-  return await startApp(
-    t,
-    answering(() => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
-    port,
-  );
 }
 
 const state = (message: Partial<Extract<ProgressMessage, { type: "state" }>>): ProgressMessage => ({

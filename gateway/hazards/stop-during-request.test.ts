@@ -1,7 +1,6 @@
 import { once } from "node:events";
-import { Agent, createServer, type IncomingMessage, type RequestOptions, request, type Server } from "node:http";
+import { createServer, type Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { text } from "node:stream/consumers";
 import t, { type Test } from "tap";
 import type { FenceReport, Route, WakeOutcome } from "#contract/gateway-api.ts";
 import {
@@ -15,6 +14,7 @@ import {
   startGateway,
   type TestGateway,
 } from "./test-gateway.ts";
+import { Load } from "./test-load.ts";
 
 const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const switched = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
@@ -290,7 +290,7 @@ t.test("no request fails while a sandbox goes to sleep and wakes up under load",
     route = control.publish(routeTo(route.id, await runs.start(run), { run }));
     return { outcome: "ready", route };
   };
-  const load = new Load(test.port, host);
+  const load = new Load(t, test.port, host);
   for (let cycle = 0; cycle < 30; cycle++) {
     await load.more(50);
     asleep = Promise.withResolvers();
@@ -307,45 +307,3 @@ t.test("no request fails while a sandbox goes to sleep and wakes up under load",
   t.strictSame(load.failures, []);
   t.equal(route.run, 31);
 });
-
-/** Requests over kept connections, one after the other on each; every second one with a body. */
-class Load {
-  answered = 0;
-  readonly failures: string[] = [];
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 8 });
-  readonly #loops: Promise<void>[];
-  #ended = false;
-
-  constructor(port: number, host: string) {
-    this.#loops = Array.from({ length: 8 }, (_, index) =>
-      this.#loop({ port, host: "127.0.0.1", headers: { host } }, index),
-    );
-  }
-
-  async more(count: number): Promise<void> {
-    const enough = this.answered + count;
-    await eventually(() => this.answered >= enough || this.failures.length > 0, `${count} more answers`);
-  }
-
-  async end(): Promise<void> {
-    this.#ended = true;
-    await Promise.all(this.#loops);
-    this.#agent.destroy();
-  }
-
-  async #loop(options: RequestOptions, index: number): Promise<void> {
-    const method = index % 2 === 0 ? "GET" : "POST";
-    while (!this.#ended) {
-      try {
-        const sent = request({ ...options, method, agent: this.#agent });
-        sent.end(method === "POST" ? "some body" : undefined);
-        const [response] = (await once(sent, "response")) as [IncomingMessage];
-        const body = await text(response);
-        if (response.statusCode === 200 && /^run \d+$/.test(body)) this.answered++;
-        else this.failures.push(`${response.statusCode} ${body}`);
-      } catch (error) {
-        this.failures.push(String(error));
-      }
-    }
-  }
-}

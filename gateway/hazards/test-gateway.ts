@@ -127,6 +127,17 @@ export function answering(
   };
 }
 
+export const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/** An app that answers "ok" to everything. */
+export async function okApp(t: Test, port = 0): Promise<number> {
+  return await startApp(
+    t,
+    answering(() => ok),
+    port,
+  );
+}
+
 /** A client that speaks bytes: what it received so far, and what it can wait for. */
 export class RawClient {
   readonly socket: Socket;

@@ -1,85 +1,20 @@
 import { once } from "node:events";
-import t, { type Test } from "tap";
-import type { Route, WakeOutcome } from "#contract/gateway-api.ts";
-import type { GatewayConfig } from "../config.ts";
+import t from "tap";
+import type { WakeOutcome } from "#contract/gateway-api.ts";
+import { get, Sleeping, upgrade } from "./sleeping-sandbox.ts";
 import {
   addRoute,
   answering,
   eventually,
   freePort,
   newId,
+  ok,
+  okApp,
   RawClient,
   routeTo,
   startApp,
   startGateway,
-  type TestGateway,
 } from "./test-gateway.ts";
-
-const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-const get = (host: string, more = "") => `GET / HTTP/1.1\r\nHost: ${host}\r\n${more}\r\n`;
-const upgrade = (host: string) => get(host, "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n");
-
-/** A gateway with one sleeping sandbox, whose wake ends when the test says so. */
-class Sleeping {
-  readonly test: TestGateway;
-  readonly route: Route;
-  readonly host: string;
-  readonly #wakes: ((outcome: WakeOutcome) => void)[] = [];
-
-  private constructor(test: TestGateway, route: Route, host: string) {
-    this.test = test;
-    this.route = route;
-    this.host = host;
-    test.control.wake = () => new Promise((resolve) => this.#wakes.push(resolve));
-  }
-
-  static async open(t: Test, app: number, config: Partial<GatewayConfig> = {}): Promise<Sleeping> {
-    const test = await startGateway(t, config);
-    const route = routeTo(newId(), app);
-    return new Sleeping(test, route, await addRoute(test, { ...route, status: "stopped", endpoints: [] }));
-  }
-
-  get wakes(): number {
-    return this.test.control.wakes.length;
-  }
-
-  client(bytes = get(this.host)): RawClient {
-    return new RawClient(this.test.port).send(bytes);
-  }
-
-  /** Sends one request and resolves when control has heard of it. */
-  async firstClient(bytes?: string): Promise<RawClient> {
-    const heard = once(this.test.control.called, "wake");
-    const client = this.client(bytes);
-    await heard;
-    return client;
-  }
-
-  /** Resolves when the gateway has so many requests open. */
-  async holds(count: number): Promise<void> {
-    const held = () => this.test.control.reports.at(-1)?.sandboxes.find(({ id }) => id === this.route.id);
-    await eventually(() => {
-      const { openRequests = 0, openSockets = 0 } = held() ?? {};
-      return openRequests + openSockets === count;
-    }, `${count} are held`);
-  }
-
-  end(outcome: WakeOutcome): void {
-    for (const resolve of this.#wakes.splice(0)) resolve(outcome);
-  }
-
-  /** The sandbox runs now. */
-  succeed(): void {
-    this.end({ outcome: "ready", route: this.test.control.publish({ ...this.route, run: 2 }) });
-  }
-}
-
-async function okApp(t: Test): Promise<number> {
-  return await startApp(
-    t,
-    answering(() => ok),
-  );
-}
 
 t.test("1,000 requests for a sleeping sandbox are one wake and 1,000 answers of the app", async (t) => {
   let answers = 0;
@@ -360,75 +295,6 @@ t.test("a held request waits for a sandbox that runs until its port answers", as
     answering(() => ok),
     port,
   );
-  await client.until(({ text }) => text.endsWith("ok"));
-  t.match(client.text, /^HTTP\/1\.1 200 OK\r\n/);
-  client.socket.destroy();
-});
-
-t.test("a navigation that waits too long gets the waking page", async (t) => {
-  const sleeping = await Sleeping.open(t, await okApp(t), { holdNavigationMs: 20 });
-  const text = await sleeping.client(get(sleeping.host, "Sec-Fetch-Mode: navigate\r\nConnection: close\r\n")).whole();
-  t.match(text, /^HTTP\/1\.1 503 Service Unavailable\r\nRetry-After: 1\r\n/);
-  t.match(text, /X-Sandbox-Gateway: waking\r\n/);
-  t.match(text, /X-Sandbox-State: asleep\r\n/);
-  t.match(text, /Cache-Control: no-store\r\n/);
-  t.match(text, /Content-Type: text\/html/);
-  t.match(text, sleeping.route.id);
-  t.equal(sleeping.wakes, 1, "the wake goes on");
-});
-
-t.test("a form that was posted gets no waking page, which would lose it", async (t) => {
-  const sleeping = await Sleeping.open(t, await okApp(t), { holdNavigationMs: 1 });
-  const head = `POST / HTTP/1.1\r\nHost: ${sleeping.host}\r\nSec-Fetch-Mode: navigate\r\nContent-Length: 3\r\n\r\na=b`;
-  const client = await sleeping.firstClient(head);
-  sleeping.succeed();
-  await client.until(({ text }) => text.endsWith("ok"));
-  t.match(client.text, /^HTTP\/1\.1 200 OK\r\n/);
-  client.socket.destroy();
-});
-
-t.test("anything else that waits too long is told where the wait was", async (t) => {
-  const starting = await Sleeping.open(t, await okApp(t), { holdSeconds: 0.05 });
-  const text = await starting.client(get(starting.host, "Connection: close\r\n")).whole();
-  t.match(text, /^HTTP\/1\.1 503 [\s\S]*Retry-After: 5\r\n[\s\S]*X-Sandbox-Gateway: waking_timeout\r\n/);
-  const socket = await starting.client(upgrade(starting.host)).whole();
-  t.match(socket, /^HTTP\/1\.1 503 [\s\S]*X-Sandbox-Gateway: waking_timeout\r\n/, "an upgrade too");
-
-  const test = await startGateway(t, { holdSeconds: 0.05 });
-  const host = await addRoute(test, routeTo(newId(), await freePort()));
-  const silent = await new RawClient(test.port).send(get(host, "Connection: close\r\n")).whole();
-  t.match(silent, /^HTTP\/1\.1 502 [\s\S]*Retry-After: 5\r\n[\s\S]*X-Sandbox-Gateway: no_listener\r\n/);
-});
-
-t.test("a wake that took too long for control is told as such", async (t) => {
-  const sleeping = await Sleeping.open(t, await okApp(t));
-  const client = await sleeping.firstClient(get(sleeping.host, "Connection: close\r\n"));
-  sleeping.end({ outcome: "timed-out" });
-  t.match(
-    await client.whole(),
-    /^HTTP\/1\.1 503 [\s\S]*Retry-After: 5\r\n[\s\S]*X-Sandbox-Gateway: waking_timeout\r\n/,
-  );
-});
-
-t.test("a port that does not listen is named with those that do", async (t) => {
-  const test = await startGateway(t);
-  const upstreamPort = await freePort();
-  const host = await addRoute(test, routeTo(newId(), upstreamPort));
-  test.control.listeners = { reachable: [5173], loopbackOnly: [] };
-  const elsewhere = await new RawClient(test.port).send(get(host, "Connection: close\r\n")).whole();
-  t.match(elsewhere, /^HTTP\/1\.1 502 [\s\S]*X-Sandbox-Gateway: no_listener\r\n[\s\S]*"listening_ports":\[5173\]/);
-  test.control.listeners = { reachable: [], loopbackOnly: [upstreamPort] };
-  const loopback = await new RawClient(test.port).send(get(host, "Connection: close\r\n")).whole();
-  t.match(loopback, /^HTTP\/1\.1 502 [\s\S]*X-Sandbox-Gateway: loopback_only\r\n/);
-});
-
-t.test("an answer that is not in the words of the contract is a control that is away", async (t) => {
-  const sleeping = await Sleeping.open(t, await okApp(t));
-  const client = await sleeping.firstClient();
-  const again = once(sleeping.test.control.called, "wake");
-  sleeping.end({ outcome: "perhaps" } as never);
-  await again;
-  sleeping.succeed();
   await client.until(({ text }) => text.endsWith("ok"));
   t.match(client.text, /^HTTP\/1\.1 200 OK\r\n/);
   client.socket.destroy();
