@@ -47,7 +47,7 @@ export const next: DevServer = {
 
 export const webpack: DevServer = {
   project: "webpack",
-  // Its page would look for the port that it listens on, here, which is none of the preview's.
+  // Its page would look for its socket where the server listens, inside the sandbox.
   command: "node_modules/.bin/webpack serve --host $HOST --port $PORT --client-web-socket-url auto://0.0.0.0:0/ws",
   file: "src/title.js",
   refuses: { path: "/", says: /^Invalid Host header$/ },

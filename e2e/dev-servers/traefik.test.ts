@@ -1,6 +1,8 @@
 import { join } from "node:path";
+import type { Browser } from "playwright-core";
 import t from "tap";
 import { startBrowser } from "../browser.ts";
+import { eventually } from "../main-loop.ts";
 import { missingPart } from "../parts/parts.ts";
 import { startStack } from "../stack.ts";
 import { vite } from "./dev-server.ts";
@@ -8,6 +10,8 @@ import { develop, installed } from "./development.ts";
 import { followEvents } from "./event-stream.ts";
 import { missingProject } from "./projects.ts";
 import { Sandbox } from "./sandbox.ts";
+
+t.setTimeout(180_000);
 
 const skip = missingPart("chromium", "root", "traefik") || missingProject("vite");
 
@@ -18,6 +22,7 @@ t.test("development servers behind Traefik, over TLS", { skip }, async (t) => {
 
   await t.test("vite", async (t) => {
     const sandbox = await Sandbox.create(control, vite.project, vite.command);
+    await eventually(() => isServed(browser, sandbox.url));
     const { visit, handshake } = await develop(t, browser, sandbox, vite, { before: installed, after: "edited" });
     t.match(handshake.url, /^wss:/, "its socket is as safe as its page");
     await visit.shoot("vite-tls");
@@ -30,3 +35,14 @@ t.test("development servers behind Traefik, over TLS", { skip }, async (t) => {
     await visit.close();
   });
 });
+
+/** Whether Traefik has taken up its files, which control wrote a moment ago: before that it knows no certificate or no host. */
+async function isServed(browser: Browser, url: URL): Promise<boolean> {
+  const page = await browser.newPage();
+  try {
+    const answer = await page.goto(url.href, { waitUntil: "commit" });
+    return answer !== null && answer.status() !== 404;
+  } finally {
+    await page.close();
+  }
+}
