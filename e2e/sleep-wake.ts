@@ -48,7 +48,10 @@ const app = `
   server.listen(Number(process.env.PORT), process.env.HOST);
 `;
 
-/** Puts a sandbox to sleep so many times, by stop and by pause in turn, while clients never cease to ask for it. */
+/**
+ * Puts a sandbox to sleep so many times, by stop and by pause in turn, while clients never cease to ask for it, and goes
+ * on until the other one has fallen asleep by itself at least once.
+ */
 export async function runCycles(cycles: number, note: (text: string) => void = () => {}): Promise<CyclesReport> {
   await using stack = await openStack();
   const busy = await stack.create({});
@@ -62,17 +65,19 @@ export async function runCycles(cycles: number, note: (text: string) => void = (
     ...Array.from({ length: 2 }, () => load.keep("upgrade", () => load.socket(busy))),
     load.keep("sparse POST", () => load.sparse(sparse)),
   ];
-  for (let cycle = 0; cycle < cycles; cycle++) {
+  let idleStops = 0;
+  let cycle = 0;
+  for (; cycle < cycles || (idleStops === 0 && load.failures.length === 0); cycle++) {
     await stack.sleep(busy, cycle % 2 === 0 ? "stop" : "pause");
     await stack.awake(busy);
     await load.flow();
+    idleStops = await stack.idleStops();
     if (cycle % 20 === 19) note(`${cycle + 1} cycles, ${load.failures.length} failures`);
   }
-  const idleStops = await stack.idleStops();
   load.end();
   await Promise.all(clients);
   await load.close();
-  return { cycles, answered: load.answered, idleStops, failures: load.failures };
+  return { cycles: cycle, answered: load.answered, idleStops, failures: load.failures };
 }
 
 /** Clients that ask again and again, and check every answer. */
