@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { connect } from "node:net";
 import t from "tap";
 import { appBody, startControl } from "../testing/control.ts";
 
@@ -31,6 +33,29 @@ t.test("a body beyond 1 MiB is too large", async (t) => {
     status: 413,
     body: { error: { code: "too_large" } },
   });
+});
+
+t.test("whoever sends a body that is too large reads the answer, and is not cut off", async (t) => {
+  const control = await startControl(t);
+  const [host, port] = control.plane.address.split(":");
+  const head = `POST /v1/sandboxes HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\n`;
+  const body = Buffer.alloc(8 << 20, " ");
+  const framings = {
+    "Content-Length": [`Content-Length: ${body.length}\r\n\r\n`, ""],
+    chunked: [`Transfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n`, "\r\n0\r\n\r\n"],
+  } as const;
+  for (const [what, [before, after]] of Object.entries(framings)) {
+    const socket = connect(Number(port), host);
+    let text = "";
+    socket.setEncoding("utf8").on("data", (chunk) => {
+      text += chunk;
+    });
+    socket.write(head + before);
+    socket.write(body);
+    socket.end(after);
+    await once(socket, "close");
+    t.match(text, /^HTTP\/1\.1 413 [\s\S]*"code":"too_large"[^}]*\}\}$/, what);
+  }
 });
 
 t.test("close() lets a call in progress finish", async (t) => {

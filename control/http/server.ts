@@ -7,6 +7,7 @@ import { notFound } from "../api-error.ts";
 import type { Api } from "./api.ts";
 import { auditCalls } from "./audit-hook.ts";
 import type { Caller, Door } from "./door.ts";
+import { closeLingering } from "./linger.ts";
 import { LiveStreams } from "./live-streams.ts";
 import { answerError } from "./problem.ts";
 import { accessRoutes } from "./routes/access.ts";
@@ -63,6 +64,9 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
   server.decorateRequest("caller");
   server.addHook("onRequest", async (request) => {
     request.caller = await door.admit(request);
+  });
+  server.addHook("onSend", async ({ raw }, reply) => {
+    if (!raw.complete && reply.getHeader("connection") === "close") closeLingering(raw);
   });
   server.addHook("onResponse", async ({ method, routeOptions }, { statusCode }) => {
     api.use.metrics.answered(method, routeOptions.url ?? "unknown", statusCode);
