@@ -2,6 +2,7 @@ import t, { type Test } from "tap";
 import {
   addRoute,
   answering,
+  eventually,
   newId,
   RawClient,
   routeTo,
@@ -147,6 +148,15 @@ t.test("tunnel() carries a half-close", async (t) => {
   await client.until(({ text }) => text.endsWith("after the end"));
   t.pass("what the app says after the client's end arrives");
   await client.whole();
+});
+
+t.test("tunnel() ends when the client has, whatever the app makes of it", async (t) => {
+  const { test, host } = await open(t, () => `${switched}\r\n`);
+  const client = new RawClient(test.port).send(upgrade(host));
+  await client.until(({ text }) => text.includes("\r\n\r\n"));
+  client.socket.end();
+  await client.whole();
+  await eventually(() => test.control.reports.at(-1)?.sandboxes[0]?.openSockets === 0, "nothing is counted as open");
 });
 
 t.test("tunnel() carries large messages whole", async (t) => {

@@ -141,6 +141,8 @@ function relay(
   upstream.once("end", () => (isLeaving() ? goAway() : client.end()));
   upstream.on("error", () => (isLeaving() ? goAway() : client.destroy()));
   upstream.once("close", () => closeSoon(client));
+  // An app that goes on after its client's end is heard for as long as it has something to say.
+  client.once("end", () => upstream.setTimeout(lingerMs, () => upstream.resetAndDestroy()));
   client.on("error", () => upstream.destroy());
   client.once("close", () => upstream.destroy());
   return () => {
