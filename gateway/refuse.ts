@@ -66,9 +66,7 @@ export function answer(
   if (response.headersSent || response.destroyed) return;
   const bytes = typeof body === "string" ? Buffer.from(body) : body;
   const unread = exchange.upgrade !== undefined || !request.complete;
-  const all = [...headers, "X-Sandbox-Gateway", code, ...stateHeader(exchange), "Cache-Control", "no-store"];
-  if (exchange.cors !== undefined) all.push(...exchange.cors);
-  all.push("X-Content-Type-Options", "nosniff", "X-Robots-Tag", "noindex");
+  const all = [...headers, ...ownHeaders(exchange, code)];
   // RFC 9110 §8.6.
   if (status !== 204) all.push("Content-Length", String(bytes.length));
   all.push("Date", new Date().toUTCString());
@@ -80,6 +78,14 @@ export function answer(
   // Named, because Node would otherwise keep the reason of an answer of the app's that it refused to send.
   response.writeHead(status, STATUS_CODES[status] ?? "", all);
   response.end(request.method === "HEAD" ? undefined : bytes);
+}
+
+/** What every answer of the gateway's own carries. */
+export function ownHeaders(exchange: Exchange, code: string): readonly string[] {
+  const headers = ["X-Sandbox-Gateway", code, ...stateHeader(exchange), "Cache-Control", "no-store"];
+  if (exchange.cors !== undefined) headers.push(...exchange.cors);
+  headers.push("X-Content-Type-Options", "nosniff", "X-Robots-Tag", "noindex");
+  return headers;
 }
 
 /** `X-Sandbox-State`: the status of a known sandbox, `asleep` for both ways of sleeping. */

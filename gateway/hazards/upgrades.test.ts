@@ -97,6 +97,7 @@ t.test("tunnel() passes a refusal on, whatever its framing", async (t) => {
     t.equal(text.slice(0, 30), bytes.slice(0, 30), `${what} passes`);
     t.match(text, /X-Why: because\r\n/);
     t.match(text, /Connection: close\r\n/i);
+    t.match(text, /X-Robots-Tag: noindex\r\n/);
     if (bytes.includes("nope")) t.match(text, /\r\n\r\n(4\r\n)?nope(\r\n0\r\n\r\n)?$/, `${what}: the body is whole`);
   }
 });

@@ -74,7 +74,8 @@ function negotiate(
   // Anything other than 101 is the app's answer, and the end of the connection.
   upstream.once("response", (answer) => {
     try {
-      passAnswer(exchange, answer, { noindex: false, hostname: hostname(exchange) });
+      const noindex = exchange.target!.route.wakePolicy.noindex ?? true;
+      passAnswer(exchange, answer, { noindex, hostname: hostname(exchange) });
     } catch (error) {
       fail(error as Error);
     }
