@@ -7,7 +7,7 @@ import { closeLingering } from "./linger.ts";
 import type { Refuser } from "./refuse.ts";
 import { requestBody } from "./request-body.ts";
 import { upstreamFailure } from "./upstream-failure.ts";
-import type { UpstreamPool } from "./upstream-pool.ts";
+import type { UpstreamHandler, UpstreamPool } from "./upstream-pool.ts";
 import type { ConnectionError } from "./upstream-pools.ts";
 
 export type RelayOptions = {
@@ -23,7 +23,8 @@ export function relay(exchange: Exchange, options: RelayOptions): void {
   new Relay(exchange, options).send();
 }
 
-class Relay implements Dispatcher.DispatchHandler {
+class Relay implements UpstreamHandler {
+  isOver = false;
   readonly #exchange: Exchange;
   readonly #options: RelayOptions;
   #body: Readable | null = null;
@@ -42,6 +43,7 @@ class Relay implements Dispatcher.DispatchHandler {
     const { request, response, head } = this.#exchange;
     if (response.destroyed) return;
     this.#controller = undefined;
+    this.isOver = false;
     response.on("close", this.#clientClosed);
     this.#body = head.body.kind === "none" ? null : requestBody(this.#exchange);
     if (this.#body !== null && this.#exchange.activity) this.#exchange.activity.end = this.#clientStalled;
@@ -97,8 +99,7 @@ class Relay implements Dispatcher.DispatchHandler {
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     const { response } = this.#exchange;
-    // Nothing is left to abort.
-    this.#controller = undefined;
+    this.isOver = true;
     const trailers = controller.rawTrailers as Buffer[] | null;
     if (trailers?.length) addTrailers(response, trailers);
     response.end();
@@ -106,6 +107,7 @@ class Relay implements Dispatcher.DispatchHandler {
 
   onResponseError(_: unknown, error: ConnectionError): void {
     const { response, request, redial } = this.#exchange;
+    this.isOver = true;
     response.off("close", this.#clientClosed);
     this.#body?.destroy();
     if (response.destroyed) return;
@@ -137,7 +139,8 @@ class Relay implements Dispatcher.DispatchHandler {
   };
 
   readonly #clientClosed = () => {
-    if (!this.#exchange.response.writableFinished) this.#controller?.abort(new Error("the client is gone"));
+    if (!this.isOver && !this.#exchange.response.writableFinished)
+      this.#controller?.abort(new Error("the client is gone"));
   };
 }
 

@@ -5,6 +5,9 @@ class Connection extends Client {
   isIdle = false;
 }
 
+/** Hears of one exchange, and knows when nothing more will come of it. */
+export type UpstreamHandler = Dispatcher.DispatchHandler & { readonly isOver: boolean };
+
 /**
  * Connections to one origin, each with one request at a time, as many as are asked for. What undici's own Pool does, but
  * without a search among all of them for every request: the connection that was used last is taken first, and the ones
@@ -22,13 +25,13 @@ export class UpstreamPool {
     this.#options = { ...options, pipelining: 1 };
   }
 
-  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+  dispatch(options: Dispatcher.DispatchOptions, handler: UpstreamHandler): void {
     // Whoever asks with a pool in hand that was dropped meanwhile learns of it as of a connection that ended.
     if (this.#destroyed) return handler.onResponseError!(null as never, new errors.ClientDestroyedError());
     const connection = this.#idle.pop() ?? this.#open();
     connection.isIdle = false;
     // A request that was refused before it was sent leaves its connection free, and no event tells so.
-    if (connection.dispatch(options, handler) || connection.stats.size === 0) this.#release(connection);
+    if (connection.dispatch(options, handler) || handler.isOver) this.#release(connection);
   }
 
   async destroy(): Promise<void> {
