@@ -20,7 +20,7 @@ function ask(pool: UpstreamPool, path: string, headers: string[] = []): Promise<
     onResponseEnd() {
       handler.isOver = true;
       // undici lets a turn of the event loop pass before a connection is free again.
-      setImmediate(setImmediate, resolve, { status });
+      setImmediate(() => setImmediate(resolve, { status }));
     },
     onResponseError(_, error) {
       handler.isOver = true;
