@@ -78,7 +78,7 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
       access({ admission, refusals, refuser, pages }),
       limit({ ...config, ledger, refuser }),
       state({ table, wakes, control, logger, refuser, open: streams }),
-      count({ ledger, onClose: ({ target }) => fences.acknowledge(target!.id) }),
+      count({ ledger, onClose: (id) => fences.acknowledge(id) }),
       wake({ ...config, table, wakes, refuser, pages, mayWake, onWithdrawn: (id) => fences.acknowledge(id) }),
     ],
     forward({

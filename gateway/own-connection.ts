@@ -38,13 +38,14 @@ export function openConnection({ address, upstreamPort }: Endpoint, options: Own
       connected = true;
       socket.setTimeout(headTimeoutSeconds * 1000);
     });
-    socket.once("timeout", () => {
+    const silent = () => {
       const code = connected ? "UND_ERR_HEADERS_TIMEOUT" : "UND_ERR_CONNECT_TIMEOUT";
       request.destroy(Object.assign(new Error("the app did not answer"), { code }));
-    });
+    };
+    socket.once("timeout", silent);
+    // What follows the head has its own bounds.
+    for (const event of ["response", "upgrade"]) request.once(event, () => socket.off("timeout", silent).setTimeout(0));
   });
-  // What follows the head has its own bounds.
-  for (const event of ["response", "upgrade"]) request.once(event, () => request.socket?.setTimeout(0));
   request.flushHeaders();
   return { request, isConnected: () => connected };
 }
