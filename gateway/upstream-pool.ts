@@ -1,5 +1,8 @@
 import { Client, type Dispatcher, errors } from "undici";
 
+/** So many that are idle are kept, connected or not. */
+const keptIdle = 64;
+
 /** One connection, made when it is first needed, and whether it waits for a request. */
 class Connection extends Client {
   isIdle = false;
@@ -54,9 +57,9 @@ export class UpstreamPool {
     this.#idle.push(connection);
   }
 
-  /** One that ended while it was idle is of no more use than a new one. */
+  /** One that ended while it was idle dials again when it is needed; a crowd that left is not kept. */
   #forget(connection: Connection): void {
-    if (!connection.isIdle || this.#destroyed) return;
+    if (!connection.isIdle || this.#destroyed || this.#idle.length <= keptIdle) return;
     this.#idle.splice(this.#idle.indexOf(connection), 1);
     this.#connections.delete(connection);
     void connection.destroy();
