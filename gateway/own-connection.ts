@@ -3,8 +3,9 @@ import { createConnection } from "node:net";
 import type { Endpoint } from "#contract/gateway-api.ts";
 import { type DownstreamPolicy, downstreamHeaders } from "./downstream-headers.ts";
 import type { Exchange } from "./exchange.ts";
+import { InterimAnswers } from "./interim-answers.ts";
 import { closeLingering } from "./linger.ts";
-import { breakOff } from "./relay.ts";
+import { breakOff, flushHead } from "./relay.ts";
 
 /**
  * Requests that pooled connections cannot carry, an upgrade or one whose client waits for `100 Continue`, get a connection
@@ -43,6 +44,14 @@ export function openConnection({ address, upstreamPort }: Endpoint, options: Own
       request.destroy(Object.assign(new Error("the app did not answer"), { code }));
     });
   });
+  const interim = new InterimAnswers();
+  request.on("information", ({ rawHeaders }) => {
+    try {
+      interim.take(rawHeaders);
+    } catch (error) {
+      request.destroy(error as Error);
+    }
+  });
   // What follows the head has its own bounds.
   for (const event of ["response", "upgrade"]) request.once(event, () => request.socket?.setTimeout(0));
   request.flushHeaders();
@@ -59,7 +68,7 @@ export function passAnswer(exchange: Exchange, answer: IncomingMessage, policy: 
   if (exchange.upgrade === undefined && !request.complete) closeLingering(request);
   response.sendDate = false;
   response.writeHead(answer.statusCode!, answer.statusMessage ?? "", headers);
-  response.flushHeaders();
+  flushHead(response);
   answer.on("error", () => breakOff(exchange));
   answer.on("data", (chunk: Buffer) => {
     if (activity === undefined) return;

@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import { type DownstreamPolicy, downstreamHeaders } from "./downstream-headers.ts";
 import type { Exchange } from "./exchange.ts";
+import { InterimAnswers } from "./interim-answers.ts";
 import { closeLingering } from "./linger.ts";
 import type { Refuser } from "./refuse.ts";
 import { requestBody } from "./request-body.ts";
@@ -31,6 +32,7 @@ class Relay implements Dispatcher.DispatchHandler {
   #answering = false;
   #resent = false;
   #headOnly = false;
+  #interim: InterimAnswers | undefined;
 
   constructor(exchange: Exchange, options: RelayOptions) {
     this.#exchange = exchange;
@@ -120,6 +122,8 @@ class Relay implements Dispatcher.DispatchHandler {
 
   #inform(status: number, headers: string[]): void {
     const { response, request } = this.#exchange;
+    this.#interim ??= new InterimAnswers();
+    this.#interim.take(headers);
     // HTTP/1.0 knows no interim answers (RFC 9110 §15.2).
     if (request.httpVersionMinor > 0) response.writeInformation(status, headers);
   }
@@ -147,8 +151,9 @@ function reasonBytes(reason: string, status: number): string {
   return reason.includes("\ufffd") ? (STATUS_CODES[status] ?? "") : Buffer.from(reason).toString("latin1");
 }
 
-function flushHead(response: Exchange["response"]): void {
-  if (!response.destroyed && !response.writableEnded) response.flushHeaders();
+/** Sends the head now. Node's own `flushHeaders` would write its bytes as UTF-8. */
+export function flushHead(response: Exchange["response"]): void {
+  if (!response.destroyed && !response.writableEnded) response.write("", "latin1");
 }
 
 /** The answer is cut, visibly: after a clean end a body without a length would look whole. */

@@ -1,7 +1,5 @@
 import t from "tap";
-import { addRoute, answering, newId, RawClient, routeTo, startApp, startGateway } from "./test-gateway.ts";
-
-const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+import { addRoute, answering, newId, ok, RawClient, routeTo, startApp, startGateway, startPreview } from "./test-gateway.ts";
 
 /** Sends a request with these header lines and returns the head that the app got. */
 async function seenByApp(
@@ -126,6 +124,25 @@ t.test("downstreamHeaders() keeps order, case, duplicates, bytes and the reason"
   const head = "X-b: 1\r\nx-A: \xe4\xff\r\nX-b: 2\r\nSet-Cookie: a=b\r\nSet-Cookie: c=d\r\n";
   const text = await seenByClient(t, `HTTP/1.1 418 I am a Teapot\r\n${head}Content-Length: 2\r\n\r\nok`);
   t.match(text, `HTTP/1.1 418 I am a Teapot\r\n${head}Content-Length: 2\r\n`);
+});
+
+t.test("a head that goes out before its body keeps its bytes, whichever way it comes", async (t) => {
+  const head = "HTTP/1.1 403 Forbidden\r\nX-L: \xe4\xff\r\nX-U: \xc3\xbc\r\nContent-Length: 2\r\n";
+  const { port, host } = await startPreview(
+    t,
+    answering(() => `${head}\r\n`),
+  );
+  const lines = {
+    "a plain request": "GET / HTTP/1.1\r\n",
+    "an upgrade": "GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n",
+    "a body that waits": "POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 4\r\n",
+  };
+  for (const [what, request] of Object.entries(lines)) {
+    const client = new RawClient(port).send(`${request}Host: ${host}\r\n\r\n`);
+    await client.until(({ text }) => text.includes("\r\n\r\n"));
+    t.equal(client.text.slice(0, head.length), head, what);
+    client.socket.destroy();
+  }
 });
 
 t.test("downstreamHeaders() keeps an empty reason and one that is not ASCII", async (t) => {

@@ -73,6 +73,19 @@ export async function addRoute({ gateway, control }: TestGateway, route: Route):
   return formatPreviewHost(route.id, route.ports[0]!, domain);
 }
 
+export type Preview = TestGateway & { readonly route: Route; readonly host: string };
+
+/** A gateway with one running sandbox, whose app is played by `onConnection`. */
+export async function startPreview(
+  t: Test,
+  onConnection: (socket: Socket) => void,
+  config: Partial<GatewayConfig> = {},
+): Promise<Preview> {
+  const test = await startGateway(t, config);
+  const route = routeTo(newId(), await startApp(t, onConnection));
+  return { ...test, route, host: await addRoute(test, route) };
+}
+
 /** Resolves when the condition holds: for what tells of itself by no event. Rejects after ten seconds. */
 export async function eventually(condition: () => boolean, what: string): Promise<void> {
   const deadline = Date.now() + 10_000;
