@@ -6,6 +6,7 @@ import type { Exchange } from "./exchange.ts";
 import { InterimAnswers } from "./interim-answers.ts";
 import { closeLingering } from "./linger.ts";
 import { breakOff, flushHead } from "./relay.ts";
+import { addTrailers } from "./trailers.ts";
 
 /**
  * Requests that pooled connections cannot carry, an upgrade or one whose client waits for `100 Continue`, get a connection
@@ -63,7 +64,7 @@ export function passAnswer(exchange: Exchange, answer: IncomingMessage, policy: 
   const { request, response, activity } = exchange;
   // Interim answers come by events of their own; this one is a 101 that switches to nothing.
   if (answer.statusCode! < 200) throw new Error(`the app answered ${answer.statusCode}`);
-  const headers = downstreamHeaders(rawBuffers(answer), answer.statusCode!, policy);
+  const headers = downstreamHeaders(buffersOf(answer.rawHeaders), answer.statusCode!, policy);
   headers.push("Connection", "close");
   if (exchange.upgrade === undefined && !request.complete) closeLingering(request);
   response.sendDate = false;
@@ -75,9 +76,11 @@ export function passAnswer(exchange: Exchange, answer: IncomingMessage, policy: 
     activity.bytesOut += chunk.length;
     activity.lastDataAt = Date.now();
   });
+  answer.once("end", () => addTrailers(response, buffersOf(answer.rawTrailers), policy));
   answer.pipe(response);
 }
 
-export function rawBuffers(answer: IncomingMessage): Buffer[] {
-  return answer.rawHeaders.map((text) => Buffer.from(text, "latin1"));
+/** What Node's client read as latin-1, as it was. */
+export function buffersOf(texts: readonly string[]): Buffer[] {
+  return texts.map((text) => Buffer.from(text, "latin1"));
 }

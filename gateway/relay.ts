@@ -7,6 +7,7 @@ import { InterimAnswers } from "./interim-answers.ts";
 import { closeLingering } from "./linger.ts";
 import type { Refuser } from "./refuse.ts";
 import { requestBody } from "./request-body.ts";
+import { addTrailers } from "./trailers.ts";
 import { upstreamFailure } from "./upstream-failure.ts";
 import type { ConnectionError } from "./upstream-pools.ts";
 
@@ -99,7 +100,7 @@ class Relay implements Dispatcher.DispatchHandler {
     const { response } = this.#exchange;
     response.off("close", this.#clientClosed);
     const trailers = controller.rawTrailers as Buffer[] | null;
-    if (trailers?.length) addTrailers(response, trailers);
+    if (trailers?.length) addTrailers(response, trailers, this.#options.policy);
     response.end();
   }
 
@@ -166,17 +167,4 @@ export function breakOff({ response }: Exchange): void {
 /** RFC 9110 §9.2.2. */
 function isIdempotent(method: string): boolean {
   return method === "GET" || method === "HEAD" || method === "OPTIONS" || method === "PUT" || method === "DELETE";
-}
-
-/** A trailer that could not be a header is left out: the answer is whole without it (RFC 9110 §6.5.1). */
-function addTrailers(response: Exchange["response"], raw: readonly Buffer[]): void {
-  const pairs: [string, string][] = [];
-  for (let index = 0; index < raw.length; index += 2) {
-    pairs.push([raw[index]!.toString("latin1"), raw[index + 1]!.toString("latin1")]);
-  }
-  try {
-    response.addTrailers(pairs);
-  } catch {
-    response.addTrailers([]);
-  }
 }

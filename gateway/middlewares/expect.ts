@@ -1,7 +1,7 @@
 import type { DownstreamPolicy } from "../downstream-headers.ts";
 import { downstreamHeaders } from "../downstream-headers.ts";
 import type { Exchange, Handler } from "../exchange.ts";
-import { openConnection, passAnswer } from "../own-connection.ts";
+import { buffersOf, openConnection, passAnswer } from "../own-connection.ts";
 import type { Refuser } from "../refuse.ts";
 import { breakOff } from "../relay.ts";
 import { upstreamFailure } from "../upstream-failure.ts";
@@ -77,7 +77,7 @@ function relayAnswers(
   upstream.on("information", ({ statusCode, rawHeaders }) => {
     // 100 has an event of its own.
     if (statusCode === 100) return;
-    const raw = rawHeaders.map((text) => Buffer.from(text, "latin1"));
+    const raw = buffersOf(rawHeaders);
     guarded(() => exchange.response.writeInformation(statusCode, downstreamHeaders(raw, statusCode, policy)));
   });
   upstream.once("response", (answer) => {

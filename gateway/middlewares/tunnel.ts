@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import { downstreamHeaders } from "../downstream-headers.ts";
 import type { Exchange, ExchangeActivity, Handler } from "../exchange.ts";
-import { type OwnConnection, openConnection, passAnswer, rawBuffers } from "../own-connection.ts";
+import { buffersOf, type OwnConnection, openConnection, passAnswer } from "../own-connection.ts";
 import type { Refuser } from "../refuse.ts";
 import { breakOff } from "../relay.ts";
 import { upstreamFailure } from "../upstream-failure.ts";
@@ -110,7 +110,7 @@ function join(
 
 /** The app's 101 with its own headers; only the hop's own ones are written anew. */
 function upgradeHead(answer: IncomingMessage, hostname: string): string {
-  const headers = downstreamHeaders(rawBuffers(answer), 200, { noindex: false, hostname });
+  const headers = downstreamHeaders(buffersOf(answer.rawHeaders), 200, { noindex: false, hostname });
   headers.push("Connection", "Upgrade", "Upgrade", answer.headers.upgrade ?? "websocket");
   let head = `HTTP/1.1 101 ${answer.statusMessage || "Switching Protocols"}\r\n`;
   for (let index = 0; index < headers.length; index += 2) head += `${headers[index]}: ${headers[index + 1]}\r\n`;
