@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Exchange, Handler } from "./exchange.ts";
 import type { Client } from "./forwarded-headers.ts";
+import { inTurn } from "./pipelining.ts";
 import type { Refuser } from "./refuse.ts";
 import { readRequestHead } from "./request-head.ts";
 import { refuseUnparsed } from "./unparsed-request.ts";
@@ -48,9 +49,13 @@ export function edgeServer({ handler, refuser, readClient, clientHeadSeconds }: 
       refuser.refuse(exchange, "bad_request", { detail: `The request has ${problem}.`, ...(status && { status }) });
     } else handler(exchange);
   };
-  server.on("request", begin);
-  server.on("checkContinue", (request, response) => begin(request, response, { expectsContinue: true }));
-  server.on("checkExpectation", (request, response) => begin(request, response));
+  const plain = inTurn((request, response) => begin(request, response));
+  server.on("request", plain);
+  server.on(
+    "checkContinue",
+    inTurn((request, response) => begin(request, response, { expectsContinue: true })),
+  );
+  server.on("checkExpectation", plain);
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, bytes: Buffer) => {
     // Before anything else: from here on nobody else listens for errors of this socket.
     socket.on("error", ignore);

@@ -95,6 +95,17 @@ export async function eventually(condition: () => boolean, what: string): Promis
   }
 }
 
+/** Resolves with a number once it has stayed the same for a while: for what shall not go on. */
+export async function settled(read: () => number): Promise<number> {
+  let last = read();
+  for (let unchanged = 0; unchanged < 20; unchanged++) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    if (read() !== last) unchanged = -1;
+    last = read();
+  }
+  return last;
+}
+
 /** A raw TCP listener that plays the app, on a free port unless one is given; ends with the test. */
 export async function startApp(t: Test, onConnection: (socket: Socket) => void, port = 0): Promise<number> {
   const sockets = new Set<Socket>();
