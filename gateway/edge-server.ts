@@ -49,7 +49,7 @@ export function edgeServer({ handler, refuser, readClient, clientHeadSeconds }: 
       refuser.refuse(exchange, "bad_request", { detail: `The request has ${problem}.`, ...(status && { status }) });
     } else handler(exchange);
   };
-  const plain = inTurn((request, response) => begin(request, response));
+  const plain = inTurn(begin);
   server.on("request", plain);
   server.on(
     "checkContinue",

@@ -7,6 +7,7 @@ import { InterimAnswers } from "./interim-answers.ts";
 import { closeLingering } from "./linger.ts";
 import { breakOff, flushHead } from "./relay.ts";
 import { addTrailers } from "./trailers.ts";
+import { maxResponseHead } from "./upstream-pools.ts";
 
 /**
  * Requests that pooled connections cannot carry, an upgrade or one whose client waits for `100 Continue`, get a connection
@@ -19,6 +20,8 @@ export type OwnConnectionOptions = {
   readonly headers: string[];
   readonly connectTimeoutMs: number;
   readonly headTimeoutSeconds: number;
+  /** For the body of an ordinary answer, while either side does nothing. */
+  readonly bodyIdleSeconds: number;
 };
 
 export type OwnConnection = {
@@ -29,10 +32,11 @@ export type OwnConnection = {
 
 /** Dials and sends the head. An app that is silent for too long is an `error` with the code of that timeout. */
 export function openConnection({ address, upstreamPort }: Endpoint, options: OwnConnectionOptions): OwnConnection {
-  const { method, path, headers, connectTimeoutMs, headTimeoutSeconds } = options;
+  const { method, path, headers, connectTimeoutMs, headTimeoutSeconds, bodyIdleSeconds } = options;
   const dial = { host: address, port: upstreamPort, allowHalfOpen: true, noDelay: true, timeout: connectTimeoutMs };
   const createOwn = () => createConnection(dial);
-  const request = openRequest({ method, path, headers, setDefaultHeaders: false, createConnection: createOwn });
+  const own = { maxHeaderSize: maxResponseHead, setDefaultHeaders: false, createConnection: createOwn };
+  const request = openRequest({ method, path, headers, ...own });
   request.maxHeadersCount = 0;
   let connected = false;
   request.once("socket", (socket) => {
@@ -53,8 +57,9 @@ export function openConnection({ address, upstreamPort }: Endpoint, options: Own
       request.destroy(error as Error);
     }
   });
-  // What follows the head has its own bounds.
-  for (const event of ["response", "upgrade"]) request.once(event, () => request.socket?.setTimeout(0));
+  request.once("response", () => request.socket?.setTimeout(bodyIdleSeconds * 1000));
+  // What flows through a tunnel has its own bounds.
+  request.once("upgrade", (_, socket) => socket.setTimeout(0));
   request.flushHeaders();
   return { request, isConnected: () => connected };
 }

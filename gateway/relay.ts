@@ -46,7 +46,7 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#controller = undefined;
     response.once("close", this.#clientClosed);
     this.#body = head.body.kind === "none" ? null : requestBody(this.#exchange);
-    if (this.#body !== null && this.#exchange.activity) this.#exchange.activity.end = this.#clientStalled;
+    if (this.#exchange.activity) this.#exchange.activity.end = this.#clientStalled;
     this.#options.dispatcher.dispatch(
       {
         method: request.method as Dispatcher.HttpMethod,
@@ -129,10 +129,14 @@ class Relay implements Dispatcher.DispatchHandler {
     if (request.httpVersionMinor > 0) response.writeInformation(status, headers);
   }
 
-  /** The client stopped in the middle of its body. */
+  /** Nothing moves: the client stopped in the middle of its body or of its answer, or it is for the app to do something. */
   readonly #clientStalled = () => {
     const { request, response } = this.#exchange;
-    if (request.complete || response.headersSent) return;
+    if (response.headersSent) {
+      if (response.writableNeedDrain) breakOff(this.#exchange);
+      return;
+    }
+    if (request.complete) return;
     const detail = "The request's body did not arrive.";
     this.#options.refuser.refuse(this.#exchange, "bad_request", { status: 408, detail });
     this.#controller?.abort(new Error("the client stalled"));

@@ -12,6 +12,7 @@ export type ExpectOptions = {
   readonly refuser: Refuser;
   readonly connectTimeoutMs: number;
   readonly headTimeoutSeconds: number;
+  readonly bodyIdleSeconds: number;
 };
 
 /**
@@ -46,6 +47,11 @@ export function expectContinue({ refuser, ...timeouts }: ExpectOptions): Handler
       const known = failure.kind === "refused" ? failure : undefined;
       refuser.refuse(exchange, known?.code ?? "upstream_reset", known && { detail: known.detail });
     };
+    const clientStalled = () => {
+      if (request.complete || response.headersSent) return;
+      refuser.refuse(exchange, "bad_request", { status: 408, detail: "The request's body did not arrive." });
+      upstream.request.destroy();
+    };
     const countIn = (chunk: Buffer) => {
       if (activity === undefined) return;
       activity.bytesIn += chunk.length;
@@ -56,7 +62,10 @@ export function expectContinue({ refuser, ...timeouts }: ExpectOptions): Handler
     upstream.request.once("socket", (socket) =>
       socket.once("connect", () => request.on("data", countIn).pipe(upstream.request)),
     );
-    upstream.request.once("continue", () => response.writeContinue());
+    upstream.request.once("continue", () => {
+      response.writeContinue();
+      if (activity) activity.end = clientStalled;
+    });
     relayAnswers(exchange, upstream.request, policy, fail);
   };
 }

@@ -15,6 +15,7 @@ import { closeFrame, WebSocketFrames } from "../web-socket-frames.ts";
 export type TunnelOptions = {
   readonly refuser: Refuser;
   readonly headTimeoutSeconds: number;
+  readonly bodyIdleSeconds: number;
   readonly connectTimeoutMs: number;
   /** Whether the sandbox is going to sleep or away, so that its sockets end for that reason. */
   readonly isLeaving: (id: SandboxId) => boolean;
@@ -35,9 +36,9 @@ export function tunnel(options: TunnelOptions): Handler {
     if (endpoint === undefined) return exchange.redial!(exchange);
     const headers = upstreamHeaders(exchange, target);
     headers.push("Connection", "Upgrade", "Upgrade", exchange.request.headers.upgrade!);
-    const { headTimeoutSeconds, connectTimeoutMs } = options;
-    const path = exchange.head.target;
-    const upstream = openConnection(endpoint, { method: "GET", path, headers, headTimeoutSeconds, connectTimeoutMs });
+    const { headTimeoutSeconds, bodyIdleSeconds, connectTimeoutMs } = options;
+    const timeouts = { headTimeoutSeconds, bodyIdleSeconds, connectTimeoutMs };
+    const upstream = openConnection(endpoint, { method: "GET", path: exchange.head.target, headers, ...timeouts });
     negotiate(exchange, upstream, options);
     upstream.request.end();
   };
