@@ -1,11 +1,11 @@
 import { join, resolve } from "node:path";
 import { highestSocketPathLength } from "#contract/control-socket.ts";
 import { type Address, EnvironmentReader, formatAddress, isLoopback, type Variables } from "#contract/environment.ts";
+import { overlay, readEnvironmentFile, readRequiredFile } from "#contract/environment-file.ts";
 import type { PreviewOrigin } from "#contract/preview-host.ts";
 import { type AccessConfig, accessVariables, readAccess } from "./access/access-config.ts";
 import { type ApiToken, readApiTokens } from "./access/api-token.ts";
 import type { Reloadable } from "./access/reload.ts";
-import { overlay, readEnvironmentFile, readRequiredFile } from "./environment-file.ts";
 import { readWakePolicy, type WakePolicy } from "./sandboxes/wake-policy.ts";
 
 /** What control takes from its environment. Durations are in the unit that the name states. */

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import t from "tap";
-import { EnvironmentError } from "#contract/environment.ts";
+import { EnvironmentError, EnvironmentReader } from "#contract/environment.ts";
 import { gatewayVariables, readConfig } from "./config.ts";
 
 const none = { SANDBOXD_ENV_FILE: "/nonexistent/sandboxd.env" };
@@ -117,6 +117,13 @@ t.test("readConfig() names bad values of the file too", async (t) => {
   });
 });
 
+t.test("readConfig() passes over no line of the file in silence", async (t) => {
+  const directory = t.testdir({ env: "GATEWAY_WORKERS=2\nSANDBOXD_HOLD_SECONDS 7\n" });
+  t.strictSame(problems({ SANDBOXD_ENV_FILE: join(directory, "env") }), [
+    `Cannot parse SANDBOXD_ENV_FILE: ${join(directory, "env")}, line 2: expected NAME=value`,
+  ]);
+});
+
 t.test("readConfig() refuses a file that it cannot read, and needs none", async (t) => {
   t.throws(() => readConfig({ SANDBOXD_ENV_FILE: t.testdir({}) }), { message: /^Cannot read SANDBOXD_ENV_FILE: / });
   const directory = t.testdir({ file: "" });
@@ -124,13 +131,13 @@ t.test("readConfig() refuses a file that it cannot read, and needs none", async 
 });
 
 t.test("gatewayVariables names everything that readConfig() reads", async (t) => {
-  const read = new Set<string>();
-  const variables = new Proxy<Record<string, string>>(none, {
-    get(target, name: string) {
-      if (!name.startsWith("SANDBOXED_")) read.add(name);
-      return target[name];
+  const read = new Set<string>(["SANDBOXD_ENV_FILE"]);
+  t.intercept(EnvironmentReader.prototype, "raw", {
+    value(this: EnvironmentReader, name: string) {
+      read.add(name);
+      return undefined;
     },
   });
-  readConfig(variables);
+  readConfig(none);
   t.strictSame([...read].sort(), [...gatewayVariables].sort());
 });

@@ -1,9 +1,8 @@
-import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
-import { parseEnv } from "node:util";
 import { highestSocketPathLength } from "#contract/control-socket.ts";
-import { type Address, EnvironmentError, EnvironmentReader, type Variables } from "#contract/environment.ts";
+import { type Address, EnvironmentReader, type Variables } from "#contract/environment.ts";
+import { overlay, readEnvironmentFile } from "#contract/environment-file.ts";
 
 /** What the gateway takes from its environment. Durations are in the unit that the name states. */
 export type GatewayConfig = {
@@ -66,7 +65,8 @@ const logLevels = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
 
 /** Reads the process's environment over that of its environment file. Throws EnvironmentError naming every bad variable. */
 export function readConfig(variables: Variables = process.env): GatewayConfig {
-  const read = new EnvironmentReader(withFile(variables));
+  const file = variables.SANDBOXD_ENV_FILE || variables.SANDBOXED_ENV_FILE || defaultEnvironmentFile;
+  const read = new EnvironmentReader(overlay(readEnvironmentFile(file), variables));
   const dataDirectory = resolve(read.text("SANDBOXD_DATA_DIR", defaultDataDirectory));
   const config: GatewayConfig = {
     bind: read.address("GATEWAY_BIND", { host: "127.0.0.1", port: 8080 }),
@@ -99,25 +99,4 @@ export function readConfig(variables: Variables = process.env): GatewayConfig {
   }
   read.end();
   return Object.freeze(config);
-}
-
-function withFile(variables: Variables): Variables {
-  const path = variables.SANDBOXD_ENV_FILE || variables.SANDBOXED_ENV_FILE || defaultEnvironmentFile;
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ENOTDIR") return variables;
-    throw new EnvironmentError([`Cannot read SANDBOXD_ENV_FILE: ${(error as Error).message}`]);
-  }
-  const set = Object.entries(variables).filter(([, value]) => value !== undefined && value !== "");
-  const names = new Set(set.map(([name]) => canonical(name)));
-  // A variable of the process wins whichever of its two names either of them uses.
-  const fromFile = Object.entries(parseEnv(text)).filter(([name]) => !names.has(canonical(name)));
-  return Object.fromEntries([...fromFile, ...set]);
-}
-
-function canonical(name: string): string {
-  return name.replace(/^SANDBOXED_/, "SANDBOXD_");
 }

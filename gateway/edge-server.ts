@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Exchange, Handler } from "./exchange.ts";
 import type { Client } from "./forwarded-headers.ts";
+import { inTurn } from "./pipelining.ts";
 import type { Refuser } from "./refuse.ts";
 import { readRequestHead } from "./request-head.ts";
 import { refuseUnparsed } from "./unparsed-request.ts";
@@ -52,9 +53,13 @@ export function edgeServer({ handler, refuser, readClient, clientHeadSeconds }: 
     const { response, release } = answerOn(request, socket);
     begin(request, response, { upgrade: { socket, bytes, release } });
   };
-  server.on("request", begin);
-  server.on("checkContinue", (request, response) => begin(request, response, { expectsContinue: true }));
-  server.on("checkExpectation", (request, response) => begin(request, response));
+  const plain = inTurn(begin);
+  server.on("request", plain);
+  server.on(
+    "checkContinue",
+    inTurn((request, response) => begin(request, response, { expectsContinue: true })),
+  );
+  server.on("checkExpectation", plain);
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, bytes: Buffer) => {
     // Before anything else: from here on nobody else listens for errors of this socket.
     socket.on("error", ignore);

@@ -6,7 +6,7 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { EnvironmentError, EnvironmentReader, type Variables } from "#contract/environment.ts";
-import { overlay, readEnvironmentFile } from "../environment-file.ts";
+import { overlay, readEnvironmentFile } from "#contract/environment-file.ts";
 import { readStaticSettings, renderStatic } from "./static-file.ts";
 import { writeWhole } from "./write-whole.ts";
 

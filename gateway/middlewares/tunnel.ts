@@ -4,7 +4,7 @@ import type { SandboxId } from "#contract/sandbox-id.ts";
 import { downstreamHeaders } from "../downstream-headers.ts";
 import type { Exchange, Handler } from "../exchange.ts";
 import { JoinedSockets } from "../joined-sockets.ts";
-import { type OwnConnection, openConnection, passAnswer, rawBuffers } from "../own-connection.ts";
+import { buffersOf, type OwnConnection, openConnection, passAnswer } from "../own-connection.ts";
 import type { Refuser } from "../refuse.ts";
 import { breakOff } from "../relay.ts";
 import { upstreamFailure } from "../upstream-failure.ts";
@@ -14,6 +14,7 @@ import type { ConnectionError } from "../upstream-pools.ts";
 export type TunnelOptions = {
   readonly refuser: Refuser;
   readonly headTimeoutSeconds: number;
+  readonly bodyIdleSeconds: number;
   readonly connectTimeoutMs: number;
   /** Whether the sandbox is going to sleep or away, so that its sockets end for that reason. */
   readonly isLeaving: (id: SandboxId) => boolean;
@@ -32,9 +33,9 @@ export function tunnel(options: TunnelOptions): Handler {
     if (endpoint === undefined) return exchange.redial!(exchange);
     const headers = upstreamHeaders(exchange, target);
     headers.push("Connection", "Upgrade", "Upgrade", exchange.request.headers.upgrade!);
-    const { headTimeoutSeconds, connectTimeoutMs } = options;
-    const path = exchange.head.target;
-    const upstream = openConnection(endpoint, { method: "GET", path, headers, headTimeoutSeconds, connectTimeoutMs });
+    const { headTimeoutSeconds, bodyIdleSeconds, connectTimeoutMs } = options;
+    const timeouts = { headTimeoutSeconds, bodyIdleSeconds, connectTimeoutMs };
+    const upstream = openConnection(endpoint, { method: "GET", path: exchange.head.target, headers, ...timeouts });
     negotiate(exchange, upstream, options);
     upstream.request.end();
   };
@@ -106,7 +107,7 @@ function join(
 
 /** The app's 101 with its own headers; only the hop's own ones are written anew. */
 function upgradeHead(answer: IncomingMessage, host: string): string {
-  const headers = downstreamHeaders(rawBuffers(answer), 200, { noindex: false, host });
+  const headers = downstreamHeaders(buffersOf(answer.rawHeaders), 200, { noindex: false, host });
   headers.push("Connection", "Upgrade", "Upgrade", answer.headers.upgrade ?? "websocket");
   let head = `HTTP/1.1 101 ${answer.statusMessage || "Switching Protocols"}\r\n`;
   for (let index = 0; index < headers.length; index += 2) head += `${headers[index]}: ${headers[index + 1]}\r\n`;
