@@ -1,8 +1,9 @@
 import { join, resolve } from "node:path";
 import { highestSocketPathLength } from "#contract/control-socket.ts";
 import { type Address, EnvironmentReader, formatAddress, isLoopback, type Variables } from "#contract/environment.ts";
-import { overlay, readEnvironmentFile, readRequiredFile } from "#contract/environment-file.ts";
+import { environmentFileOf, overlay, readEnvironmentFile, readRequiredFile } from "#contract/environment-file.ts";
 import type { PreviewOrigin } from "#contract/preview-host.ts";
+import { previewVariables, readPreview } from "#contract/preview-variables.ts";
 import { type AccessConfig, accessVariables, readAccess } from "./access/access-config.ts";
 import { type ApiToken, readApiTokens } from "./access/api-token.ts";
 import type { Reloadable } from "./access/reload.ts";
@@ -65,10 +66,7 @@ export type ControlConfig = {
 
 /** Every variable that control reads; `.env.example` names them all. */
 export const controlVariables = [
-  "PREVIEW_DOMAIN",
-  "PREVIEW_ENTRYPOINT",
-  "PREVIEW_TLS",
-  "PREVIEW_SCHEME",
+  ...previewVariables,
   "HTTP_PORT",
   "HTTPS_PORT",
   "GATEWAY_BIND",
@@ -111,7 +109,6 @@ export const controlVariables = [
 ] as const;
 
 const logLevels = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
-const defaultEnvironmentFile = "/etc/sandboxed/sandboxd.env";
 
 /** Reads the process's environment over that of its environment file. Throws EnvironmentError naming every bad variable. */
 export function readConfig(variables: Variables = process.env): ControlConfig {
@@ -141,16 +138,10 @@ export function readReloadable(variables: Variables = process.env): Reloadable {
   return parts;
 }
 
-function environmentFileOf(variables: Variables): string {
-  return variables.SANDBOXD_ENV_FILE || variables.SANDBOXED_ENV_FILE || defaultEnvironmentFile;
-}
-
 function readEdge(read: EnvironmentReader) {
-  const tls = read.boolean("PREVIEW_TLS", false);
-  const scheme = read.choice("PREVIEW_SCHEME", tls ? "https" : "http", ["http", "https"]);
+  const { domain, entryPoint, tls, scheme } = readPreview(read);
   const httpPort = read.integer("HTTP_PORT", 80, { least: 1, most: 65_535 });
   const httpsPort = read.integer("HTTPS_PORT", 443, { least: 1, most: 65_535 });
-  const domain = read.domain("PREVIEW_DOMAIN", "localhost");
   const gatewayBind = read.address("GATEWAY_BIND", { host: "127.0.0.1", port: 8080 });
   const origin: PreviewOrigin = { domain, scheme, publicPort: scheme === "https" ? httpsPort : httpPort };
   return {
@@ -158,7 +149,7 @@ function readEdge(read: EnvironmentReader) {
     tls,
     httpPort,
     httpsPort,
-    entryPoint: read.choice("PREVIEW_ENTRYPOINT", "web", ["web", "websecure"]),
+    entryPoint,
     gatewayBind,
     gatewayUrl: readUrl(read, "SANDBOXD_GATEWAY_URL", `http://${formatAddress(dialled(gatewayBind))}`),
     trustedProxies: read.networks("TRUSTED_PROXIES", ["127.0.0.0/8", "::1"]),

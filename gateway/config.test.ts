@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import t from "tap";
 import { EnvironmentError, EnvironmentReader } from "#contract/environment.ts";
+import { previewVariables } from "#contract/preview-variables.ts";
 import { gatewayVariables, readConfig } from "./config.ts";
 
 const none = { SANDBOXD_ENV_FILE: "/nonexistent/sandboxd.env" };
@@ -130,8 +131,19 @@ t.test("readConfig() refuses a file that it cannot read, and needs none", async 
   t.strictSame(problems({ SANDBOXD_ENV_FILE: join(directory, "file", "below") }), []);
 });
 
+t.test("readConfig() refuses a file with a line that says nothing", async (t) => {
+  const directory = t.testdir({ env: "SANDBOXD_HOLD_SECONDS 7\n" });
+  t.throws(() => readConfig({ SANDBOXD_ENV_FILE: join(directory, "env") }), {
+    message: /^Cannot parse SANDBOXD_ENV_FILE: .*line 1: expected NAME=value$/,
+  });
+});
+
+t.test("readConfig() refuses a bad value of what both processes read", async (t) => {
+  for (const name of previewVariables) t.match(problems({ [name]: "a b" }), [`Cannot parse ${name}: `], name);
+});
+
 t.test("gatewayVariables names everything that readConfig() reads", async (t) => {
-  const read = new Set<string>(["SANDBOXD_ENV_FILE"]);
+  const read = new Set<string>();
   t.intercept(EnvironmentReader.prototype, "raw", {
     value(this: EnvironmentReader, name: string) {
       read.add(name);
@@ -139,5 +151,6 @@ t.test("gatewayVariables names everything that readConfig() reads", async (t) =>
     },
   });
   readConfig(none);
+  read.add("SANDBOXD_ENV_FILE");
   t.strictSame([...read].sort(), [...gatewayVariables].sort());
 });

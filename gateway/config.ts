@@ -2,7 +2,8 @@ import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { highestSocketPathLength } from "#contract/control-socket.ts";
 import { type Address, EnvironmentReader, type Variables } from "#contract/environment.ts";
-import { overlay, readEnvironmentFile } from "#contract/environment-file.ts";
+import { environmentFileOf, overlay, readEnvironmentFile } from "#contract/environment-file.ts";
+import { previewVariables, readPreview } from "#contract/preview-variables.ts";
 
 /** What the gateway takes from its environment. Durations are in the unit that the name states. */
 export type GatewayConfig = {
@@ -35,7 +36,7 @@ export type GatewayConfig = {
 export const gatewayVariables = [
   "GATEWAY_BIND",
   "GATEWAY_WORKERS",
-  "PREVIEW_DOMAIN",
+  ...previewVariables,
   "SANDBOXD_CONTROL_SOCKET",
   "SANDBOXD_DATA_DIR",
   "TRUSTED_PROXIES",
@@ -60,18 +61,16 @@ export const gatewayVariables = [
 ] as const;
 
 const defaultDataDirectory = "/var/lib/sandboxed";
-const defaultEnvironmentFile = "/etc/sandboxed/sandboxd.env";
 const logLevels = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
 
 /** Reads the process's environment over that of its environment file. Throws EnvironmentError naming every bad variable. */
 export function readConfig(variables: Variables = process.env): GatewayConfig {
-  const file = variables.SANDBOXD_ENV_FILE || variables.SANDBOXED_ENV_FILE || defaultEnvironmentFile;
-  const read = new EnvironmentReader(overlay(readEnvironmentFile(file), variables));
+  const read = new EnvironmentReader(overlay(readEnvironmentFile(environmentFileOf(variables)), variables));
   const dataDirectory = resolve(read.text("SANDBOXD_DATA_DIR", defaultDataDirectory));
   const config: GatewayConfig = {
     bind: read.address("GATEWAY_BIND", { host: "127.0.0.1", port: 8080 }),
     workers: read.integer("GATEWAY_WORKERS", availableParallelism(), { least: 1, most: 256 }),
-    domain: read.domain("PREVIEW_DOMAIN", "localhost"),
+    domain: readPreview(read).domain,
     controlSocket: resolve(read.text("SANDBOXD_CONTROL_SOCKET", join(dataDirectory, "run", "control.sock"))),
     trustedProxies: read.networks("TRUSTED_PROXIES", ["127.0.0.0/8", "::1"]),
     holdNavigationMs: read.integer("SANDBOXD_HOLD_NAVIGATION_MS", 1500, { most: 600_000 }),
