@@ -11,9 +11,12 @@ const server = createServer((request, response) => {
     response.writeHead(200, { "content-type": "text/event-stream" });
     return response.write("data: first\n\n");
   }
-  if (request.url.startsWith("/cookies")) response.setHeader("set-cookie", decodeURIComponent(request.url.slice(9)).split("|"));
+  if (request.url.startsWith("/cookies"))
+    response.setHeader("set-cookie", decodeURIComponent(request.url.slice(9)).split("|"));
   response.setHeader("content-type", "application/json");
-  response.end(JSON.stringify({ method: request.method, url: request.url, headers: request.headers, raw: request.rawHeaders }));
+  response.end(
+    JSON.stringify({ method: request.method, url: request.url, headers: request.headers, raw: request.rawHeaders }),
+  );
 });
 server.on("upgrade", (request, socket) => {
   record(`UPGRADE ${request.url}`);
