@@ -39,9 +39,10 @@ export class EdgeAccess {
 
   /** Who makes this call. Throws ApiError `unauthorized`, `forbidden`, `not_found` or `too_many_requests`. */
   admit(request: FastifyRequest): Caller | Promise<Caller> {
-    const path = request.url.split("?", 1)[0]!;
-    if (path === hiddenAtTheEdge) throw notFound("Not found");
-    if (openAtTheEdge.has(path)) return anonymous;
+    // The route and not the path: a path has many spellings.
+    const route = request.routeOptions.url ?? "";
+    if (route === hiddenAtTheEdge) throw notFound("Not found");
+    if (openAtTheEdge.has(route)) return anonymous;
     if (this.#options.disabled) return admitAnybody(request);
     const { authorization } = request.headers;
     const token = findToken(authorization, this.#options.tokens());
@@ -50,7 +51,7 @@ export class EdgeAccess {
     request.caller = caller;
     const retryAfterSeconds = this.#rate.take(token.name);
     if (retryAfterSeconds > 0) throw new ApiError("too_many_requests", "Too many calls", { retryAfterSeconds });
-    const needed = scopeOf(request.method, request.routeOptions.url ?? path);
+    const needed = scopeOf(request.method, route);
     if (!includes(token.scope, needed))
       throw new ApiError("forbidden", `This call needs a token of the scope ${needed}`);
     return caller;
