@@ -15,19 +15,25 @@ declare module "fastify" {
   interface FastifyRequest {
     /** The id of what a call has made. */
     made: string | null;
+    isRecorded: boolean;
   }
 }
 
-/** Records every call that changes something, and every refusal: what the gateway says for itself is no call of anybody's. */
+/**
+ * Records every call that changes something, and every refusal: what the gateway says for itself is no call of anybody's.
+ * It is done before the answer goes out: a caller who hangs up gets none.
+ */
 export function auditCalls(server: ApiServer, audit: AuditLog): void {
   server.decorateRequest("made", null);
+  server.decorateRequest("isRecorded", false);
   server.addHook("onSend", async (request, reply, payload) => {
+    // An answer that could not be sent is followed by one that says so.
+    if (request.isRecorded) return payload;
+    request.isRecorded = true;
     if (reply.statusCode === 201 && typeof payload === "string") request.made = idIn(payload);
-    return payload;
-  });
-  server.addHook("onResponse", async (request, reply) => {
     const entry = entryOf(request, reply);
     if (entry !== undefined) audit.record(entry);
+    return payload;
   });
 }
 
