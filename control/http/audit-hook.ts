@@ -60,7 +60,11 @@ function targetOf(params: unknown): string | null {
 }
 
 function detailOf({ params, body, made }: FastifyRequest): Readonly<Record<string, unknown>> {
-  const { share, snapshot, revocation } = (params ?? {}) as Record<string, string | undefined>;
+  const named = (params ?? {}) as Record<string, string | undefined>;
+  // Whatever else stands there may be a secret.
+  const [share, snapshot, revocation] = ["share", "snapshot", "revocation"].map((name) =>
+    named[name] === undefined ? undefined : (parseSandboxId(named[name]) ?? "malformed"),
+  );
   const isObject = typeof body === "object" && body !== null && !Array.isArray(body);
   const fields = isObject
     ? Object.keys(body)

@@ -104,3 +104,16 @@ t.test("a call is recorded although its caller does not wait for the answer", as
   while ((await entries()).length === 0) await nextTurn();
   t.match(await entries(), [{ target: id }]);
 });
+
+t.test("a token that is taken for a share's name is not recorded", async (t) => {
+  const control = await startControl(t);
+  const { id } = (await control.call("POST", "/v1/sandboxes", { body: appBody })).body;
+  const path = `/v1/sandboxes/${id}/shares`;
+  const { url } = (await control.call("POST", path, { body: {} })).body;
+  const token = new URL(url).searchParams.get("preview_token")!;
+  t.equal((await control.call("DELETE", `${path}/${token}`)).status, 404);
+  t.equal((await control.call("DELETE", `/v1/revocations/${token}`)).status, 404);
+  const { text } = await control.call("GET", "/v1/audit");
+  t.match(text, /share\.remove/);
+  t.notOk(text.toLowerCase().includes(token.toLowerCase()));
+});
