@@ -150,7 +150,12 @@ t.test("the metrics are hidden under every spelling of their path, and no other 
     }
   }
   const { call } = await edge(t, tokens);
-  for (const path of ["/healthz/", "/healthz/../v1/sandboxes", "/healthz%2f..%2fv1/sandboxes", "/v1/sandboxes;/healthz"])
+  for (const path of [
+    "/healthz/",
+    "/healthz/../v1/sandboxes",
+    "/healthz%2f..%2fv1/sandboxes",
+    "/v1/sandboxes;/healthz",
+  ])
     t.equal((await call(path)).status, 401, path);
 });
 
