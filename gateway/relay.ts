@@ -7,10 +7,11 @@ import { closeLingering } from "./linger.ts";
 import type { Refuser } from "./refuse.ts";
 import { requestBody } from "./request-body.ts";
 import { upstreamFailure } from "./upstream-failure.ts";
+import type { UpstreamPool } from "./upstream-pool.ts";
 import type { ConnectionError } from "./upstream-pools.ts";
 
 export type RelayOptions = {
-  readonly dispatcher: Dispatcher;
+  readonly dispatcher: Pick<Dispatcher, "dispatch"> | UpstreamPool;
   /** The request's, name and value in turn. */
   readonly headers: string[];
   readonly policy: DownstreamPolicy;
@@ -41,7 +42,7 @@ class Relay implements Dispatcher.DispatchHandler {
     const { request, response, head } = this.#exchange;
     if (response.destroyed) return;
     this.#controller = undefined;
-    response.once("close", this.#clientClosed);
+    response.on("close", this.#clientClosed);
     this.#body = head.body.kind === "none" ? null : requestBody(this.#exchange);
     if (this.#body !== null && this.#exchange.activity) this.#exchange.activity.end = this.#clientStalled;
     this.#options.dispatcher.dispatch(
@@ -79,7 +80,6 @@ class Relay implements Dispatcher.DispatchHandler {
     response.sendDate = false;
     response.writeHead(status, reasonBytes(reason ?? "", status), headers);
     this.#headOnly = request.method === "HEAD" || status === 204 || status === 304;
-    response.on("drain", () => controller.resume());
     // The head goes out when it comes, and together with the first bytes of the body when they came with it.
     process.nextTick(flushHead, response);
   }
@@ -90,12 +90,15 @@ class Relay implements Dispatcher.DispatchHandler {
       activity.bytesOut += chunk.length;
       activity.lastDataAt = Date.now();
     }
-    if (!this.#headOnly && !response.write(chunk)) controller.pause();
+    if (this.#headOnly || response.write(chunk)) return;
+    controller.pause();
+    response.once("drain", () => controller.resume());
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     const { response } = this.#exchange;
-    response.off("close", this.#clientClosed);
+    // Nothing is left to abort.
+    this.#controller = undefined;
     const trailers = controller.rawTrailers as Buffer[] | null;
     if (trailers?.length) addTrailers(response, trailers);
     response.end();

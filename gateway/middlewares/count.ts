@@ -14,7 +14,7 @@ export function count({ ledger, onClose }: CountOptions): Middleware {
     const { id, route } = exchange.target!;
     const activity = ledger.open(exchange, extendsActivity(route, exchange.class!));
     exchange.activity = activity;
-    (exchange.upgrade?.socket ?? exchange.response).once("close", () => {
+    (exchange.upgrade?.socket ?? exchange.response).on("close", () => {
       ledger.close(id, activity);
       onClose(exchange);
     });

@@ -30,7 +30,7 @@ export function expectContinue({ refuser, ...timeouts }: ExpectOptions): Handler
     const upstream = openConnection(endpoint, { method: request.method!, path: head.target, headers, ...timeouts });
     const policy = {
       noindex: target.route.wakePolicy.noindex ?? true,
-      hostname: head.host.split(":")[0]!.toLowerCase(),
+      host: head.host,
       cors: exchange.cors,
     };
     const clientClosed = () => upstream.request.destroy();

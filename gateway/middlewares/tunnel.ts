@@ -74,7 +74,7 @@ function negotiate(
   // Anything other than 101 is the app's answer, and the end of the connection.
   upstream.once("response", (answer) => {
     try {
-      passAnswer(exchange, answer, { noindex: false, hostname: hostname(exchange) });
+      passAnswer(exchange, answer, { noindex: false, host: exchange.head.host });
     } catch (error) {
       fail(error as Error);
     }
@@ -86,10 +86,6 @@ function isWebSocket({ headers, statusMessage = "" }: IncomingMessage): boolean 
   return headers.upgrade?.toLowerCase() === "websocket" && !/[^\t\x20-\x7e\x80-\xff]/.test(statusMessage);
 }
 
-function hostname({ head }: Exchange): string {
-  return head.host.split(":")[0]!.toLowerCase();
-}
-
 function join(
   exchange: Exchange,
   answer: IncomingMessage,
@@ -99,7 +95,7 @@ function join(
 ): void {
   const { socket: client, bytes: early } = exchange.upgrade!;
   exchange.response.detachSocket(client as Socket);
-  client.write(upgradeHead(answer, hostname(exchange)), "latin1");
+  client.write(upgradeHead(answer, exchange.head.host), "latin1");
   if (bytes.length > 0) upstream.unshift(bytes);
   if (early.length > 0) client.unshift(early);
   const end = relay(client, upstream, () => isLeaving(exchange.target!.id), exchange.activity);
@@ -109,8 +105,8 @@ function join(
 }
 
 /** The app's 101 with its own headers; only the hop's own ones are written anew. */
-function upgradeHead(answer: IncomingMessage, hostname: string): string {
-  const headers = downstreamHeaders(rawBuffers(answer), 200, { noindex: false, hostname });
+function upgradeHead(answer: IncomingMessage, host: string): string {
+  const headers = downstreamHeaders(rawBuffers(answer), 200, { noindex: false, host });
   headers.push("Connection", "Upgrade", "Upgrade", answer.headers.upgrade ?? "websocket");
   let head = `HTTP/1.1 101 ${answer.statusMessage || "Switching Protocols"}\r\n`;
   for (let index = 0; index < headers.length; index += 2) head += `${headers[index]}: ${headers[index + 1]}\r\n`;
