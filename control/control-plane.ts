@@ -42,6 +42,8 @@ export interface ControlPlane extends AsyncDisposable {
 const minuteMs = 60_000;
 const reconcileEveryMs = 5 * minuteMs;
 const pruneEveryMs = 60 * minuteMs;
+/** A key that is taken out of a key set is refused after so long at the latest. */
+const keySetsEveryMs = 5 * minuteMs;
 const keptEventsMs = 30 * 24 * 60 * minuteMs;
 const scheduleTurnMs = 1_000;
 const retryReconcileMs = 1_000;
@@ -96,11 +98,12 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
   const access = await openAccess({ database, config: accessConfig, apiTokens, origin, logger, now: Date.now });
   use.records.on("change", (id, sandbox) => sandbox === undefined && access.shares.revokeAll(id));
   const idempotencyKeys = new IdempotencyStore(database);
-  const synced = await startLoops(use, config, opened, () => {
+  const prune = async () => {
     events.prune(Date.now() - keptEventsMs);
     idempotencyKeys.prune(Date.now());
     access.prune(config.auditRetentionDays);
-  });
+  };
+  const synced = await startLoops(use, config, opened, { prune, refreshKeys: () => access.keeper.refresh() });
   const closing = new AbortController();
   const defaultImage = config.engine === "docker" ? config.image : null;
   return {
@@ -127,7 +130,7 @@ async function startLoops(
   use: Collaborators,
   config: ControlConfig,
   opened: AsyncDisposableStack,
-  prune: () => void,
+  { prune, refreshKeys }: Readonly<Record<"prune" | "refreshKeys", () => Promise<void>>>,
 ): Promise<Synced> {
   const loops = new Loops(use.logger);
   opened.defer(() => loops.close());
@@ -149,7 +152,8 @@ async function startLoops(
     if (synced.done) await schedules.turn();
   });
   loops.every("pressure", config.pressureIntervalSeconds * 1000, () => use.admission.relieve());
-  loops.every("prune", pruneEveryMs, async () => prune());
+  loops.every("prune", pruneEveryMs, prune);
+  loops.every("key sets", keySetsEveryMs, refreshKeys);
   return synced;
 }
 
