@@ -29,10 +29,11 @@ const mirror = await readFile(join(import.meta.dirname, "..", "apps", "mirror.js
 
 /** A control and a gateway, each started as an operator does it, on loopback at free ports and with nothing before them. */
 export class Chain {
-  readonly control: Program;
+  control: Program;
   readonly gateway: Program;
   readonly directory: string;
   readonly domain = "chain.test";
+  readonly #startControl: () => Program;
   #port = 0;
   #api = "";
 
@@ -49,7 +50,8 @@ export class Chain {
       SANDBOXD_GATEWAY_DRAIN_SECONDS: "0",
       ...variables,
     };
-    this.control = new Program(t, "control", shared);
+    this.#startControl = () => new Program(t, "control", shared);
+    this.control = this.#startControl();
     this.gateway = new Program(t, "gateway", shared);
   }
 
@@ -70,6 +72,13 @@ export class Chain {
   /** Of the gateway. */
   get port(): number {
     return this.#port;
+  }
+
+  /** Kills control, and starts another one over the same data. */
+  async restartControl(): Promise<void> {
+    await this.control.stop("SIGKILL");
+    this.control = this.#startControl();
+    this.#api = await this.control.listening("api");
   }
 
   /** Replaces the environment file and has control read it, as an operator does. Resolves when control says how that went. */
