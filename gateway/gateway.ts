@@ -75,7 +75,7 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
       classify(),
       edgeFiles(),
       cors(),
-      access({ admission, refusals, refuser, pages }),
+      access({ domain: config.domain, admission, refusals, refuser, pages }),
       limit({ ...config, ledger, refuser }),
       state({ table, wakes, control, logger, refuser, open: streams }),
       count({ ledger, onClose: ({ target }) => fences.acknowledge(target!.id) }),

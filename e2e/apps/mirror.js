@@ -1,5 +1,6 @@
 // An app for end-to-end tests, run by `node -e`: it shows what reaches it, and remembers every start and every request.
 const { createServer } = require("node:http");
+const { createHash } = require("node:crypto");
 const { appendFileSync } = require("node:fs");
 
 const record = (line) => appendFileSync(`${process.env.HOME}/record`, `${line}\n`);
@@ -21,6 +22,9 @@ const server = createServer((request, response) => {
 server.on("upgrade", (request, socket) => {
   record(`UPGRADE ${request.url}`);
   socket.on("error", () => {});
-  socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+  const key = `${request.headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+  const accept = createHash("sha1").update(key).digest("base64");
+  const head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
+  socket.write(`${head}Sec-WebSocket-Accept: ${accept}\r\n\r\n`);
 });
 server.listen(Number(process.env.PORT), process.env.HOST);
