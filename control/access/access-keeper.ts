@@ -53,7 +53,7 @@ export class AccessKeeper {
     const { jwksFile } = this.#config;
     if (jwksFile !== null) this.#fileKeys = await readKeySetFile(jwksFile);
     this.#tell(this.message());
-    void this.refresh();
+    this.#refreshSoon();
   }
 
   /**
@@ -66,7 +66,7 @@ export class AccessKeeper {
     this.#config = config;
     this.#fileKeys = fileKeys;
     this.#tell(this.message());
-    void this.refresh();
+    this.#refreshSoon();
   }
 
   /** Looks at the key sets once more, unless that was done just now. */
@@ -139,6 +139,10 @@ export class AccessKeeper {
     return done;
   }
 
+  #refreshSoon(): void {
+    this.refresh().catch((error) => this.#options.logger.error({ err: error }, "the key sets cannot be looked at"));
+  }
+
   async #look({ jwksUrl, jwksFile }: AccessConfig): Promise<void> {
     const { logger, store, now } = this.#options;
     const before = JSON.stringify([this.#fileKeys, this.#urlKeys]);
@@ -147,9 +151,9 @@ export class AccessKeeper {
     const fromFile = jwksFile === null ? [] : await readKeySetFile(jwksFile).catch(keep("SANDBOXD_PREVIEW_JWKS_FILE"));
     const fromUrl = jwksUrl === null ? [] : await fetchKeySet(jwksUrl).catch(keep("SANDBOXD_PREVIEW_JWKS_URL"));
     if (fromFile && this.#config.jwksFile === jwksFile) this.#fileKeys = fromFile;
-    if (fromUrl && this.#config.jwksUrl === jwksUrl) {
+    if (jwksUrl !== null && fromUrl && this.#config.jwksUrl === jwksUrl) {
       this.#urlKeys = fromUrl;
-      store.keepKeySet(jwksUrl!, fromUrl, now());
+      store.keepKeySet(jwksUrl, fromUrl, now());
     }
     if (JSON.stringify([this.#fileKeys, this.#urlKeys]) !== before) this.#tell(this.message());
   }

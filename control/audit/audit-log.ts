@@ -19,10 +19,11 @@ export class AuditLog {
     this.#now = now;
   }
 
-  record(entry: AuditEntry): void {
-    if (entry.outcome !== "refused") return this.#store.append([entry], this.#now());
-    const admitted = this.#admit(entry);
+  /** False when it was merely counted. */
+  record(entry: AuditEntry): boolean {
+    const admitted = entry.outcome === "refused" ? this.#admit(entry) : entry;
     if (admitted !== undefined) this.#store.append([admitted], this.#now());
+    return admitted !== undefined;
   }
 
   /** What a gateway worker turned away at private previews. */

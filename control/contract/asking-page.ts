@@ -34,9 +34,20 @@ export function isForeignPage(asking: AskingPage, preview: AskedPreview): boolea
   return named === undefined || !isKnown(named.toLowerCase(), asking.host.toLowerCase(), preview);
 }
 
+/** Whether the page that asks is of the very host that it asks for, or cannot be told to be another one's. */
+export function comesFromOwnHost({ host, origin, site }: AskingPage): boolean {
+  if (site !== undefined) return site === "same-origin";
+  // Our own pages tell nobody where they are: a browser writes `null` for them (Fetch §3.2).
+  return origin === undefined || origin === "null" || hostOf(origin.toLowerCase()) === host.toLowerCase();
+}
+
+function hostOf(origin: string): string | undefined {
+  return /^https?:\/\/(.+)$/.exec(origin)?.[1];
+}
+
 function isKnown(origin: string, ownHost: string, { id, domain, origins }: AskedPreview): boolean {
   if (origins.includes(origin)) return true;
-  const host = /^https?:\/\/(.+)$/.exec(origin)?.[1];
+  const host = hostOf(origin);
   if (host === ownHost) return true;
   const parsed = parseHost(host, domain);
   return parsed.kind === "preview" && parsed.id === id;

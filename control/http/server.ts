@@ -9,11 +9,13 @@ import { auditCalls } from "./audit-hook.ts";
 import type { Caller, Door } from "./door.ts";
 import { LiveStreams } from "./live-streams.ts";
 import { answerError } from "./problem.ts";
-import { accessRoutes } from "./routes/access.ts";
+
 import { auditRoutes } from "./routes/audit.ts";
+import { forwardAuthRoutes } from "./routes/forward-auth.ts";
 import { gatewayRoutes } from "./routes/gateway.ts";
 import { gatewayAccessRoutes } from "./routes/gateway-access.ts";
 import { healthRoutes } from "./routes/health.ts";
+import { landingRoutes } from "./routes/landing.ts";
 import { lifecycleRoutes } from "./routes/lifecycle.ts";
 import { observeRoutes } from "./routes/observe.ts";
 import { revocationRoutes } from "./routes/revocations.ts";
@@ -88,7 +90,8 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
     observeRoutes(routes, api, streams);
     shareRoutes(routes, api);
     revocationRoutes(routes, api);
-    accessRoutes(routes, api);
+    landingRoutes(routes, api);
+    forwardAuthRoutes(routes, api);
     auditRoutes(routes, api, streams);
     shortRoutes(routes, api);
     if (!door.servesGateway) return;
