@@ -112,11 +112,12 @@ t.test("/forward-auth shows a button for a link of limited use, and opens it for
   t.match(page, { status: 401, headers: { "referrer-policy": "no-referrer", "cache-control": "no-store" } });
   t.match(page.text, '<form method="post"><button>');
   t.equal(page.headers["set-cookie"], undefined);
-  for (const elsewhere of [
+  const others: readonly Readonly<Record<string, string>>[] = [
     { "sec-fetch-site": "cross-site" },
     { "sec-fetch-site": "same-site" },
     { origin: "https://x.example" },
-  ]) {
+  ];
+  for (const elsewhere of others) {
     const answer = await ask({ ...navigation, ...form, ...link, ...elsewhere });
     t.match(answer, { status: 401, headers: { "set-cookie": undefined } }, "a button on another page is none");
   }
