@@ -1,5 +1,5 @@
 import t from "tap";
-import { type AskingPage, isForeignPage } from "./asking-page.ts";
+import { type AskingPage, comesFromOwnHost, isForeignPage } from "./asking-page.ts";
 import type { SandboxId } from "./sandbox-id.ts";
 
 const own = "s-01jb2q8z6x3v9k4m7n0p5r1s2t-3000.preview.example.com";
@@ -67,4 +67,21 @@ t.test("isForeignPage() tells siblings, strangers and whoever will not say", asy
     { site: "other", mode: "no-cors" },
   ];
   for (const said of foreign) t.equal(isForeign(said), true, JSON.stringify(said));
+});
+
+t.test("comesFromOwnHost() takes the browser's word first, and a program's silence", async (t) => {
+  for (const [site, origin, expected] of [
+    ["same-origin", "null", true],
+    ["same-origin", "https://evil.example", true],
+    ["same-site", `https://${own}`, false],
+    ["cross-site", undefined, false],
+    ["none", undefined, false],
+    [undefined, undefined, true],
+    [undefined, "null", true],
+    [undefined, `https://${own}`, true],
+    [undefined, `https://${sibling}`, false],
+    [undefined, "", false],
+  ] as const) {
+    t.equal(comesFromOwnHost({ host: own.toUpperCase(), origin, site }), expected, `${site} ${origin}`);
+  }
 });

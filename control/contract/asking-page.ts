@@ -35,7 +35,7 @@ export function isForeignPage(asking: AskingPage, preview: AskedPreview): boolea
 }
 
 /** Whether the page that asks is of the very host that it asks for, or cannot be told to be another one's. */
-export function comesFromOwnHost({ host, origin, site }: AskingPage): boolean {
+export function comesFromOwnHost({ host, origin, site }: Pick<AskingPage, "host" | "origin" | "site">): boolean {
   if (site !== undefined) return site === "same-origin";
   // Our own pages tell nobody where they are: a browser writes `null` for them (Fetch §3.2).
   return origin === undefined || origin === "null" || hostOf(origin.toLowerCase()) === host.toLowerCase();
