@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Variables } from "#contract/environment.ts";
 import { openAccess } from "./access/open-access.ts";
-import { reloadAccess } from "./access/reload.ts";
+import { oneAtATime, reloadAccess } from "./access/reload.ts";
 import { type Edge, openEdge } from "./certificates/edge.ts";
 import { collaborate } from "./collaborate.ts";
 import { type ControlConfig, readReloadable } from "./config.ts";
@@ -54,7 +54,9 @@ export async function openControlPlane(config: ControlConfig, logger: Logger): P
   try {
     const api = await openCore(config, logger, opened);
     const address = await openListeners(api, config, logger, opened);
-    const reload = (variables?: Variables) => reloadAccess(api.access, () => readReloadable(variables), logger);
+    const reload = oneAtATime((variables?: Variables) =>
+      reloadAccess(api.access, () => readReloadable(variables), logger),
+    );
     return { address, socketPath: config.controlSocket, reload, [Symbol.asyncDispose]: () => opened.disposeAsync() };
   } catch (error) {
     await opened.disposeAsync();

@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { newDirectory, startControl } from "../testing/control.ts";
+import { newPair } from "../testing/tokens.ts";
 
 const host = "api.preview.localhost";
 
@@ -64,4 +65,17 @@ t.test("a bad file changes nothing, whatever is good in it", async (t) => {
   t.equal(await status("old-secret"), 200);
   const { items } = (await control.call("GET", "/v1/audit?action=settings.reload&outcome=failed")).body;
   t.equal(items.length, 8);
+});
+
+t.test("of two reloads at once the later one stands, and each is whole", async (t) => {
+  const { status, write, control } = await withFile(t, "SANDBOXD_API_TOKENS=a:old-secret\n");
+  const file = join(newDirectory(t), "keys.json");
+  writeFileSync(file, JSON.stringify({ keys: [newPair("of-the-first").jwk] }));
+  const first = write(`SANDBOXD_API_TOKENS=a:first-secret\nSANDBOXD_PREVIEW_JWKS_FILE=${file}\n`);
+  const second = write("SANDBOXD_API_TOKENS=a:second-secret\n");
+  t.same(await Promise.all([first, second]), [true, true]);
+  t.same([await status("first-secret"), await status("second-secret")], [401, 200]);
+  const watch = control.watch();
+  await watch.next();
+  t.match(watch.access[0], { settings: { keys: [] } });
 });

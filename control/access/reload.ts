@@ -30,3 +30,13 @@ export async function reloadAccess(access: Access, read: () => Reloadable, logge
     return false;
   }
 }
+
+/** Each begins when the one before has ended, so that what was asked for last is what stands. */
+export function oneAtATime<Arguments extends unknown[], Result>(act: (...given: Arguments) => Promise<Result>) {
+  let last: Promise<unknown> = Promise.resolve();
+  return (...given: Arguments): Promise<Result> => {
+    const next = last.then(() => act(...given));
+    last = next.catch(() => {});
+    return next;
+  };
+}
