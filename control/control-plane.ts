@@ -167,7 +167,7 @@ async function openListeners(
 ): Promise<string> {
   const access = new EdgeAccess({
     disabled: config.apiAuthDisabled,
-    tokens: () => api.access.doors.tokens,
+    tokens: api.access.tokens,
     callsPerSecond: config.apiCallsPerSecond,
   });
   const overSocket = await buildServer(api, socketDoor(access), logger);

@@ -17,7 +17,7 @@ export async function reloadAccess(access: Access, read: () => Reloadable, logge
   try {
     const { apiTokens, access: config } = read();
     await access.keeper.reload(config);
-    access.doors.tokens = apiTokens;
+    access.tokens.replace(apiTokens);
     const detail = { tokens: apiTokens.map(({ name }) => name), kids: config.tokenSecrets.map(({ kid }) => kid) };
     logger.info(detail, "the environment file was read again");
     access.audit.record({ ...entry, outcome: "done", detail });

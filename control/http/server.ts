@@ -73,6 +73,8 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
   server.setErrorHandler(answerError);
   server.setNotFoundHandler((request, reply) => answerError(notFound("There is nothing at this path"), request, reply));
   const streams = new LiveStreams();
+  const { tokens } = api.access;
+  tokens.onReplace(() => streams.cutWhere((caller) => caller.kind === "token" && !tokens.has(caller.token)));
   server.addHook("preClose", async () => streams.close());
   await server.register(swagger, {
     openapi: {
