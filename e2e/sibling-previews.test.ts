@@ -85,3 +85,32 @@ t.test("a sandbox's page does nothing in a sibling's private preview in its visi
   await page.goto(`${victim.url}link`);
   t.match(await page.textContent("body"), "headers", "a link from there leads there as any link does");
 });
+
+/** Runs in the attacker's page: as many cookies as the browser keeps, for every host of the previews' domain. */
+const bomb = `() => {
+  const domain = location.hostname.replace(/^[^.]+\\./, "");
+  for (let index = 0; index < 120; index++) {
+    document.cookie = "bomb" + index + "=" + "x".repeat(3900) + "; Domain=" + domain + "; Path=/; Secure; SameSite=None";
+  }
+  return document.cookie.length;
+}`;
+
+t.test("a sandbox's page that fills its visitor's cookies harms its own sandbox alone", { skip }, async (t) => {
+  const { browser, create } = await start(t);
+  const [victim, hidden, attacker] = [await create({}), await create({ visibility: "private" }), await create({})];
+  const page: Page = await (await browser.newContext()).newPage();
+  await page.goto(`${hidden.url}?preview_token=${hmacToken("main", secret, claimsFor(hidden.id))}`);
+  await page.goto(victim.url);
+  await page.evaluate('document.cookie = "mine=kept"');
+  await page.goto(attacker.url);
+  t.ok(Number(await page.evaluate(`(${bomb})()`)) > 100_000, "the browser takes them");
+  for (const [what, url, mark] of [
+    ["a sibling", victim.url, "mine=kept"],
+    ["a private sibling whose visitor has a session", hidden.url, "headers"],
+    ["the API's host", `${victim.url.replace(/s-[^.]+/, "api")}healthz`, "ok"],
+  ] as const) {
+    const answer = await page.goto(url);
+    t.equal(answer?.status(), 200, `${what} goes on working`);
+    t.match(await page.textContent("body"), mark, what);
+  }
+});
