@@ -104,7 +104,8 @@ export class Chain {
     const sent = { method, headers: { ...type, ...headers }, ...(body && { body: JSON.stringify(body) }) };
     const answer = await request(`http://${this.#api}${path}`, sent);
     const text = await answer.body.text();
-    return { status: answer.statusCode, body: text.startsWith("{") ? JSON.parse(text) : text };
+    const isJson = String(answer.headers["content-type"]).startsWith("application/json");
+    return { status: answer.statusCode, body: isJson ? JSON.parse(text) : text };
   };
 
   /** Calls the API over its host at the edge. */
