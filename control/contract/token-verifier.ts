@@ -22,8 +22,11 @@ const unknownKey: Verdict = { reason: "bad_signature" };
 
 /** So many verdicts are kept, good and bad ones apart, so that nobody's rubbish drives out what others use. */
 const keptVerdicts = 20_000;
-/** Those in use right now are found without a hash. */
+/** Those in use right now are found without a hash of ours, and by no more of them than tells most of them apart. */
 const keptRecent = 256;
+const tailLength = 24;
+
+type Recent = { readonly token: string; readonly verdict: Verdict };
 
 /** Verifies tokens once: what was found is kept by the token's hash. Whether it opens a door is judged anew each time. */
 export class TokenVerifier {
@@ -33,7 +36,7 @@ export class TokenVerifier {
   readonly #bad = new Map<string, Verdict>();
   /** Which keys these verdicts are about: another number, other keys. */
   #era = 0;
-  readonly #recent = { session: new Map<string, Verdict>(), token: new Map<string, Verdict>() };
+  readonly #recent = { session: new Map<string, Recent>(), token: new Map<string, Recent>() };
 
   constructor(options: TokenVerifierOptions) {
     this.#options = options;
@@ -52,13 +55,14 @@ export class TokenVerifier {
   /** What is known of it without waiting; `session`: it stood where our own sessions stand, and can be nothing else. */
   known(token: string, session: boolean): Verdict | undefined {
     const recent = session ? this.#recent.session : this.#recent.token;
-    const found = recent.get(token);
-    if (found !== undefined) return found;
+    const tail = token.slice(-tailLength);
+    const found = recent.get(tail);
+    if (found !== undefined && found.token === token) return found.verdict;
     const name = nameOf(token, session);
     const good = this.#good.get(name);
     if (good === undefined) return this.#bad.get(name);
     if (recent.size >= keptRecent) recent.delete(recent.keys().next().value!);
-    recent.set(token, good);
+    recent.set(tail, { token, verdict: good });
     return good;
   }
 
