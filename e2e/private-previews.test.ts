@@ -38,7 +38,7 @@ t.test("an app builder's page on another site embeds a private preview and its s
   const { browser, url, sign, stack, id } = await start(t);
   const context = await browser.newContext();
   const page = await openBuilder(context, `${url}?preview_token=${sign()}&x=1`);
-  const frame = page.frameLocator("#preview");
+  const frame = page.frameLocator("iframe");
   await frame.getByText("hello over the edge").waitFor();
   t.equal(await frame.locator("#app").textContent(), "the app itself");
   const inner = page.frames().find((each) => each.url().startsWith(url))!;

@@ -19,6 +19,7 @@ export type Answer = {
 export type Box = {
   readonly id: string;
   readonly host: string;
+  readonly url: string;
   /** Every start of the app and every request that reached it, oldest first. */
   record(): string[];
   /** Sends one request with these header lines on a connection of its own, and returns the whole answer. */
@@ -29,20 +30,31 @@ const mirror = await readFile(join(import.meta.dirname, "..", "apps", "mirror.js
 
 /** A control and a gateway, each started as an operator does it, on loopback at free ports and with nothing before them. */
 export class Chain {
-  control: Program;
-  readonly gateway: Program;
   readonly directory: string;
-  readonly domain = "chain.test";
+  readonly domain = "localhost";
+  /** Of the gateway. */
+  readonly port: number;
+  readonly gateway: Program;
   readonly #startControl: () => Program;
-  #port = 0;
+  control: Program;
   #api = "";
 
-  private constructor(t: Test, directory: string, variables: NodeJS.ProcessEnv) {
+  private constructor(directory: string, port: number, gateway: Program, startControl: () => Program) {
     this.directory = directory;
+    this.port = port;
+    this.gateway = gateway;
+    this.#startControl = startControl;
+    this.control = startControl();
+  }
+
+  static async start(t: Test, variables: NodeJS.ProcessEnv = {}): Promise<Chain> {
+    const directory = await mkdtemp(join(tmpdir(), "chain-"));
+    t.teardown(() => rm(directory, { recursive: true, force: true }));
+    const file = join(directory, "sandboxd.env");
+    writeFileSync(file, `SANDBOXD_PREVIEW_TOKEN_SECRETS=main=${secret}\n`);
     const shared = {
-      PREVIEW_DOMAIN: this.domain,
       SANDBOXD_DATA_DIR: directory,
-      SANDBOXD_ENV_FILE: this.#file,
+      SANDBOXD_ENV_FILE: file,
       SANDBOXD_ENGINE: "process",
       SANDBOXD_API_BIND: "127.0.0.1:0",
       GATEWAY_BIND: "127.0.0.1:0",
@@ -50,28 +62,13 @@ export class Chain {
       SANDBOXD_GATEWAY_DRAIN_SECONDS: "0",
       ...variables,
     };
-    this.#startControl = () => new Program(t, "control", shared);
-    this.control = this.#startControl();
-    this.gateway = new Program(t, "gateway", shared);
-  }
-
-  static async start(t: Test, variables: NodeJS.ProcessEnv = {}): Promise<Chain> {
-    const directory = await mkdtemp(join(tmpdir(), "chain-"));
-    t.teardown(() => rm(directory, { recursive: true, force: true }));
-    writeFileSync(join(directory, "sandboxd.env"), `SANDBOXD_PREVIEW_TOKEN_SECRETS=main=${secret}\n`);
-    const chain = new Chain(t, directory, variables);
+    const gateway = new Program(t, "gateway", shared);
+    const port = Number((await gateway.listening("preview")).split(":").at(-1));
+    // Visitors come to the gateway's own port: that is what previews' URLs have in them.
+    const ports = { HTTP_PORT: String(port), HTTPS_PORT: String(port) };
+    const chain = new Chain(directory, port, gateway, () => new Program(t, "control", { ...shared, ...ports }));
     chain.#api = await chain.control.listening("api");
-    chain.#port = Number((await chain.gateway.listening("preview")).split(":").at(-1));
     return chain;
-  }
-
-  get #file(): string {
-    return join(this.directory, "sandboxd.env");
-  }
-
-  /** Of the gateway. */
-  get port(): number {
-    return this.#port;
   }
 
   /** Kills control, and starts another one over the same data. */
@@ -84,13 +81,18 @@ export class Chain {
   /** Replaces the environment file and has control read it, as an operator does. Resolves when control says how that went. */
   async reload(text: string): Promise<string> {
     const before = this.control.lines.length;
-    writeFileSync(this.#file, text);
+    writeFileSync(join(this.directory, "sandboxd.env"), text);
     this.control.child.kill("SIGHUP");
     for (;;) {
       const line = this.control.lines.slice(before).find((each) => each.includes("the environment file"));
       if (line !== undefined) return line;
       await this.control.more();
     }
+  }
+
+  /** Where the API is as the operator reaches it. */
+  get apiUrl(): string {
+    return `http://${this.#api}`;
   }
 
   /** Calls the API as the operator. */
@@ -110,7 +112,7 @@ export class Chain {
 
   /** Calls the API over its host at the edge. */
   async edge(lines: string, requestLine: string, body = ""): Promise<string> {
-    return await this.#ask(`api.preview.${this.domain}`, lines, requestLine, body);
+    return await this.#ask(`api.preview.${this.domain}:${this.port}`, lines, requestLine, body);
   }
 
   async create(more: object = {}): Promise<Box> {
@@ -118,12 +120,14 @@ export class Chain {
     const { status, body } = await this.api("POST", "/v1/sandboxes", sandbox);
     if (status !== 201) throw new Error(`no sandbox: ${status} ${JSON.stringify(body)}`);
     const id = body.id as string;
-    const host = `s-${id.toLowerCase()}-3000.preview.${this.domain}`;
+    const url = body.previews[0].url as string;
+    const { host } = new URL(url);
     const file = join(this.directory, "workspaces", id, "record");
     await this.#untilRouted(host);
     return {
       id,
       host,
+      url,
       record: () => readFileSync(file, "utf8").trim().split("\n"),
       ask: (lines = "", requestLine = "GET / HTTP/1.1", body = "") => this.#ask(host, lines, requestLine, body),
     };

@@ -107,18 +107,19 @@ t.test("an app can neither set nor shadow the session, nor plant anything elsewh
   const chain = await Chain.start(t);
   const box = await chain.create();
   const session = await openSession(box, sign(box.id));
+  const { hostname } = new URL(box.url);
   const planted = [
     "sandboxd-session=x; Path=/",
     "__Host-sandboxd-session=x; Secure; Path=/",
     "=sandboxd-session=x",
     `own=1; Domain=${chain.domain}`,
     `own=2; domain=.preview.${chain.domain}; Path=/`,
-    `own=3; Domain=${box.host}`,
+    `own=3; Domain=${hostname}`,
   ].join("|");
   const answer = await box.ask(session, `GET /cookies/${encodeURIComponent(planted)} HTTP/1.1`);
   t.same(
     answer.match(/^set-cookie: .*/gim)?.map((line) => line.trim()),
-    ["set-cookie: own=1", "set-cookie: own=2; Path=/", `set-cookie: own=3; Domain=${box.host}`],
+    ["set-cookie: own=1", "set-cookie: own=2; Path=/", `set-cookie: own=3; Domain=${hostname}`],
   );
   for (const other of ["sandboxd-session=planted", "sandboxd-session="]) {
     const both = session.replace("Cookie: ", `Cookie: ${other}; `);

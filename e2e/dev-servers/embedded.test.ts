@@ -29,7 +29,7 @@ t.test(
     context.setDefaultTimeout(60_000);
     const token = hmacToken("main", secret, claimsFor(sandbox.id));
     const page = await openBuilder(context, `${sandbox.url.href}?preview_token=${token}`);
-    const frame = page.frameLocator("#preview");
+    const frame = page.frameLocator("iframe");
     const shows = (heading: string) => frame.getByRole("heading", { name: heading, exact: true }).waitFor();
     await shows(installed);
     const inner = page.frames().find((each) => each.url().startsWith(sandbox.url.href))!;
