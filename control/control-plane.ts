@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Variables } from "#contract/environment.ts";
 import { openAccess } from "./access/open-access.ts";
-import { reloadAccess } from "./access/reload.ts";
+import { oneAtATime, reloadAccess } from "./access/reload.ts";
 import { type Edge, openEdge } from "./certificates/edge.ts";
 import { collaborate } from "./collaborate.ts";
 import { type ControlConfig, readReloadable } from "./config.ts";
@@ -42,6 +42,8 @@ export interface ControlPlane extends AsyncDisposable {
 const minuteMs = 60_000;
 const reconcileEveryMs = 5 * minuteMs;
 const pruneEveryMs = 60 * minuteMs;
+/** A key that is taken out of a key set is refused after so long at the latest. */
+const keySetsEveryMs = 5 * minuteMs;
 const keptEventsMs = 30 * 24 * 60 * minuteMs;
 const scheduleTurnMs = 1_000;
 const retryReconcileMs = 1_000;
@@ -52,7 +54,9 @@ export async function openControlPlane(config: ControlConfig, logger: Logger): P
   try {
     const api = await openCore(config, logger, opened);
     const address = await openListeners(api, config, logger, opened);
-    const reload = (variables?: Variables) => reloadAccess(api.access, () => readReloadable(variables), logger);
+    const reload = oneAtATime((variables?: Variables) =>
+      reloadAccess(api.access, () => readReloadable(variables), logger),
+    );
     return { address, socketPath: config.controlSocket, reload, [Symbol.asyncDispose]: () => opened.disposeAsync() };
   } catch (error) {
     await opened.disposeAsync();
@@ -96,11 +100,12 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
   const access = await openAccess({ database, config: accessConfig, apiTokens, origin, logger, now: Date.now });
   use.records.on("change", (id, sandbox) => sandbox === undefined && access.shares.revokeAll(id));
   const idempotencyKeys = new IdempotencyStore(database);
-  const synced = await startLoops(use, config, opened, () => {
+  const prune = async () => {
     events.prune(Date.now() - keptEventsMs);
     idempotencyKeys.prune(Date.now());
     access.prune(config.auditRetentionDays);
-  });
+  };
+  const synced = await startLoops(use, config, opened, { prune, refreshKeys: () => access.keeper.refresh() });
   const closing = new AbortController();
   const defaultImage = config.engine === "docker" ? config.image : null;
   return {
@@ -127,7 +132,7 @@ async function startLoops(
   use: Collaborators,
   config: ControlConfig,
   opened: AsyncDisposableStack,
-  prune: () => void,
+  { prune, refreshKeys }: Readonly<Record<"prune" | "refreshKeys", () => Promise<void>>>,
 ): Promise<Synced> {
   const loops = new Loops(use.logger);
   opened.defer(() => loops.close());
@@ -149,7 +154,8 @@ async function startLoops(
     if (synced.done) await schedules.turn();
   });
   loops.every("pressure", config.pressureIntervalSeconds * 1000, () => use.admission.relieve());
-  loops.every("prune", pruneEveryMs, async () => prune());
+  loops.every("prune", pruneEveryMs, prune);
+  loops.every("key sets", keySetsEveryMs, refreshKeys);
   return synced;
 }
 
@@ -161,7 +167,7 @@ async function openListeners(
 ): Promise<string> {
   const access = new EdgeAccess({
     disabled: config.apiAuthDisabled,
-    tokens: () => api.access.doors.tokens,
+    tokens: api.access.tokens,
     callsPerSecond: config.apiCallsPerSecond,
   });
   const overSocket = await buildServer(api, socketDoor(access), logger);

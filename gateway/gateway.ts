@@ -54,7 +54,7 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
   const ledger = new ActivityLedger(worker, config.streamIdleSeconds * 1000);
   const fences = new Fences({ table, ledger, control, worker, logger, signal: stop.signal });
   const api = apiHost({ socketPath: config.controlSocket, refuser });
-  const admission = new Admission({ control, logger });
+  const admission = new Admission({ control, table, logger });
   const refusals = new RefusalLedger({ worker, control, flushMs: config.activityFlushMs, logger });
   const streams = new Set<Exchange>();
   const evictions = new Evictions({ admission, table, ledger, streams, refuser });
@@ -75,7 +75,7 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
       classify(),
       edgeFiles(),
       cors(),
-      access({ admission, refusals, refuser, pages }),
+      access({ domain: config.domain, admission, refusals, refuser, pages }),
       limit({ ...config, ledger, refuser }),
       state({ table, wakes, control, logger, refuser, open: streams }),
       count({ ledger, onClose: (id) => fences.acknowledge(id) }),

@@ -1,4 +1,4 @@
-import { STATUS_CODES } from "node:http";
+import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { RefusalCode } from "#contract/error-codes.ts";
 import type { SandboxStatus } from "#contract/gateway-api.ts";
 import type { Exchange } from "./exchange.ts";
@@ -65,7 +65,7 @@ export function answer(
   const { request, response } = exchange;
   if (response.headersSent || response.destroyed) return;
   const bytes = typeof body === "string" ? Buffer.from(body) : body;
-  const unread = exchange.upgrade !== undefined || !request.complete;
+  const unread = exchange.upgrade !== undefined || code === "bad_request" || (hasBody(request) && !request.complete);
   const all = [...headers, "X-Sandbox-Gateway", code, ...stateHeader(exchange), "Cache-Control", "no-store"];
   if (exchange.cors !== undefined) all.push(...exchange.cors);
   all.push("X-Content-Type-Options", "nosniff", "X-Robots-Tag", "noindex");
@@ -80,6 +80,11 @@ export function answer(
   // Named, because Node would otherwise keep the reason of an answer of the app's that it refused to send.
   response.writeHead(status, STATUS_CODES[status] ?? "", all);
   response.end(request.method === "HEAD" ? undefined : bytes);
+}
+
+/** RFC 9112 §6.3: without either there is none, even before Node's parser has said that a request is complete. */
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
 }
 
 /** `X-Sandbox-State`: the status of a known sandbox, `asleep` for both ways of sleeping. */

@@ -1,6 +1,7 @@
 import { readBearer } from "#contract/credentials.ts";
 import { onlySessionCookies, withoutSessionCookies } from "#contract/session-cookie.ts";
 import { withoutQueryTokens } from "#contract/token-query.ts";
+import { withinCookieLimit } from "./cookie-limit.ts";
 import type { Exchange, Target } from "./exchange.ts";
 import { forwardingHeaders, pushForwardedHeaders } from "./forwarded-headers.ts";
 import { judgedByName } from "./header-names.ts";
@@ -84,7 +85,7 @@ const roleOf = judgedByName((lower): Role => {
 function withoutCredential(role: Role, value: string): string | undefined {
   switch (role) {
     case "cookie":
-      return withoutSessionCookies(value);
+      return cookiesFor(value);
     case "authorization":
       return readBearer(value) === undefined ? value : undefined;
     case "referer":
@@ -94,6 +95,11 @@ function withoutCredential(role: Role, value: string): string | undefined {
     default:
       return value;
   }
+}
+
+function cookiesFor(header: string): string | undefined {
+  const others = withoutSessionCookies(header);
+  return others && withinCookieLimit(others);
 }
 
 /** Text beyond ASCII as the bytes of its UTF-8, which is how headers are written here. */
