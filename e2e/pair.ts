@@ -33,7 +33,7 @@ export interface Pair extends AsyncDisposable {
   restartControl(variables: Variables): Promise<void>;
 }
 
-const domain = "pair.test";
+export const domain = "pair.test";
 const silent = pino({ level: "silent" });
 
 export async function openPair(variables: Variables = {}): Promise<Pair> {

@@ -23,7 +23,13 @@ type State = {
   readonly phase: "queued" | "asleep" | "failed" | "ready" | Phase;
   readonly queue_position?: number;
   readonly usual_start_ms?: number;
-  readonly reason?: { readonly code: string; readonly message: string; readonly retry_after_seconds?: number };
+  readonly reason?: {
+    readonly code: string;
+    readonly message: string;
+    readonly retry_after_seconds?: number;
+    /** Where something listens although nothing does where it is looked for. */
+    readonly listening_ports?: readonly number[];
+  };
 };
 
 const commentEveryMs = 15_000;
@@ -127,11 +133,11 @@ export class StateStream {
     if (outcome.kind === "ready") return this.#send({ status: "running", phase: "ready" });
     if (outcome.code === "asleep") return this.#update();
     const message = outcome.details.detail ?? refusalTexts[outcome.code].detail;
-    const { retryAfterSeconds } = outcome.details;
+    const { retryAfterSeconds, listeningPorts } = outcome.details;
     this.#send({
       status: route.status,
       phase: "failed",
-      reason: toReason({ code: outcome.code, message, retryAfterSeconds }),
+      reason: toReason({ code: outcome.code, message, retryAfterSeconds, listeningPorts }),
     });
     // The app may still come: the page goes on waiting for it.
     void pause(waitAgainMs, this.#closed.signal).then(() => this.#closed.signal.aborted || this.#update());
@@ -181,7 +187,17 @@ export class StateStream {
   }
 }
 
-function toReason(reason: { code: string; message: string; retryAfterSeconds?: number | undefined }): State["reason"] {
-  const { code, message, retryAfterSeconds } = reason;
-  return { code, message, ...(retryAfterSeconds !== undefined && { retry_after_seconds: retryAfterSeconds }) };
+type Reason = {
+  readonly code: string;
+  readonly message: string;
+  readonly retryAfterSeconds?: number | undefined;
+  readonly listeningPorts?: readonly number[] | undefined;
+};
+
+function toReason({ code, message, retryAfterSeconds, listeningPorts }: Reason): State["reason"] {
+  return {
+    ...{ code, message },
+    ...(retryAfterSeconds !== undefined && { retry_after_seconds: retryAfterSeconds }),
+    ...(listeningPorts !== undefined && { listening_ports: listeningPorts }),
+  };
 }

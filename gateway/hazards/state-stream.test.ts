@@ -120,7 +120,10 @@ t.test("StateStream says which ports listen when the one that is waited for does
   const host = await addRoute(test, routeTo(newId(), await freePort()));
   const events = new Events(test, host);
   t.match(await events.nextState(), { phase: "waiting_for_port" });
-  t.match(await events.nextState(), { status: "running", phase: "failed", reason: { code: "no_listener" } });
+  t.match(await events.nextState(), {
+    ...{ status: "running", phase: "failed" },
+    reason: { code: "no_listener", listening_ports: [5173] },
+  });
   t.match(await events.nextState(), { phase: "waiting_for_port" }, "and waits on: the app may still come");
   events.close();
 });

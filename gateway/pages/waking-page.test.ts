@@ -108,6 +108,16 @@ t.test("The waking page says why a wake failed and offers to try again", { skip 
   await page.getByRole("heading", { name: "The app" }).waitFor();
 });
 
+t.test("The waking page names the ports that listen when its own does not", { skip }, async (t) => {
+  const [preview, page] = await open(t);
+  const reason = { code: "no_listener", message: "", listening_ports: [4000, 5173] };
+  preview.state({ status: "running", phase: "failed", reason });
+  await text(page, "Ports that listen: 4000, 5173.");
+  preview.state({ status: "waking", phase: "starting" });
+  await current(page, "Starting the sandbox");
+  t.equal(await page.getByText("Ports that listen").isVisible(), false);
+});
+
 t.test("The waking page goes on when a wake that failed begins anew", { skip }, async (t) => {
   const [preview, page] = await open(t);
   preview.state({ status: "stopped", phase: "failed", reason: { code: "unheard_of", message: "No idea." } });

@@ -50,6 +50,7 @@ ${marks.moon}
 <div role="status">
 <h1 id="title">${title}</h1>
 <p id="detail">${phases[phase]}</p>
+<p id="ports"></p>
 <p id="hint" class="quiet"></p>
 </div>
 <div id="progress">

@@ -48,6 +48,7 @@ function show(state) {
 function showActive(place) {
   retryAt = 0;
   showWords(words.title, words.phases[phase], "");
+  setText("ports", "");
   setText("place", place ? `, place ${place}` : "");
   for (const step of document.querySelectorAll("[data-step]")) {
     const distance = order.indexOf(phase) - order.indexOf(step.dataset.step);
@@ -62,6 +63,8 @@ function showSettled(reason) {
   const code = reason?.code ?? (asleep ? "asleep" : "");
   const [title, hint, passes, detail = ""] = words.outcomes[code] ?? words.outcomes.start_failed;
   showWords(title, reason?.message || detail, hint);
+  const ports = reason?.listening_ports ?? [];
+  setText("ports", ports.length > 0 ? `Ports that listen: ${ports.join(", ")}.` : "");
   button.textContent = asleep ? "Wake it up" : "Try again";
   const seconds = reason?.retry_after_seconds;
   if (passes && seconds) retryAt ||= now() + seconds * 1000;
