@@ -38,7 +38,7 @@ const waitAgainMs = 2_000;
 
 /**
  * Server-sent events about one port of a sandbox: `state` for every change and `log` for every line, until the client
- * leaves. It watches and never wakes.
+ * leaves. It watches, and wakes at most once: at its beginning, when it is asked to.
  */
 export class StateStream {
   readonly #exchange: Exchange;
@@ -55,7 +55,7 @@ export class StateStream {
     this.#options = options;
   }
 
-  begin(): void {
+  begin({ wakes }: { wakes: boolean }): void {
     const { response } = this.#exchange;
     const { table } = this.#options;
     response.sendDate = true;
@@ -74,6 +74,8 @@ export class StateStream {
       this.#closed.abort();
     });
     this.#update();
+    const route = table.get(this.#target.id);
+    if (wakes && route !== undefined) void this.#awaitPort(route, { watching: false });
     void this.#followControl();
   }
 
@@ -115,27 +117,28 @@ export class StateStream {
     }
   }
 
-  async #awaitPort(route: Route): Promise<void> {
+  async #awaitPort(route: Route, { watching = true } = {}): Promise<void> {
     if (this.#waiting) return;
     this.#waiting = true;
-    const wait = this.#options.wakes.join(this.#target.id, this.#target.port, "monitor", { watching: true });
-    const leave = () => wait.leave({ watching: true });
+    const kind = watching ? "monitor" : "navigation";
+    const wait = this.#options.wakes.join(this.#target.id, this.#target.port, kind, { watching });
+    const leave = () => wait.leave({ watching });
     this.#closed.signal.addEventListener("abort", leave, { once: true });
     const outcome = await wait.outcome;
     this.#closed.signal.removeEventListener("abort", leave);
     if (this.#closed.signal.aborted) return;
     leave();
     this.#waiting = false;
-    this.#conclude(outcome, route);
+    this.#conclude(outcome, this.#options.table.get(this.#target.id) ?? route);
   }
 
-  #conclude(outcome: Ready, route: Route): void {
+  #conclude(outcome: Ready, { status }: Route): void {
     if (outcome.kind === "ready") return this.#send({ status: "running", phase: "ready" });
     if (outcome.code === "asleep") return this.#update();
     const message = outcome.details.detail ?? refusalTexts[outcome.code].detail;
     const { retryAfterSeconds, listeningPorts } = outcome.details;
     this.#send({
-      status: route.status,
+      status,
       phase: "failed",
       reason: toReason({ code: outcome.code, message, retryAfterSeconds, listeningPorts }),
     });
