@@ -77,7 +77,7 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
       cors(),
       access({ domain: config.domain, admission, refusals, refuser, pages }),
       limit({ ...config, ledger, refuser }),
-      state({ table, wakes, control, logger, refuser, open: streams }),
+      state({ table, wakes, control, logger, refuser, mayWake, open: streams }),
       count({ ledger, onClose: (id) => fences.acknowledge(id) }),
       wake({ ...config, table, wakes, refuser, pages, mayWake, onWithdrawn: (id) => fences.acknowledge(id) }),
     ],
