@@ -122,16 +122,19 @@ t.test("controlVariables names every variable that is read", async (t) => {
   const asked = new Set<string>();
   const variables = new Proxy(noFile as Variables, {
     get: (target, name) => {
-      if (typeof name === "string" && /^[A-Z][A-Z_]+$/.test(name)) asked.add(name);
+      if (typeof name === "string" && /^[A-Z][A-Z0-9_]+$/.test(name)) asked.add(name);
       return Reflect.get(target, name);
     },
   });
   readConfig(variables);
   const { readFile } = await import("node:fs/promises");
-  const readers = ["config.ts", "access/access-config.ts"];
+  const readers = [
+    ...["config.ts", "access/access-config.ts"],
+    ...["certificates/certificate-config.ts", "certificates/acme/acme-config.ts"],
+  ];
   const sources = await Promise.all(readers.map((file) => readFile(join(import.meta.dirname, file), "utf8")));
   const source = sources.join("\n");
-  const read = source.match(/(?<=read\.[a-zA-Z]+\(")[A-Z_]+|(?<=read[A-Z][a-zA-Z]+\(read, ")[A-Z_]+/g) ?? [];
+  const read = source.match(/(?<=read\.[a-zA-Z]+\(")[A-Z][A-Z0-9_]+|(?<=read[A-Z][a-zA-Z]+\(read, ")[A-Z0-9_]+/g) ?? [];
   const known: readonly string[] = controlVariables;
   const named = [...new Set<string>([...read, ...asked])].map((name) => name.replace("SANDBOXED_", "SANDBOXD_"));
   t.same(

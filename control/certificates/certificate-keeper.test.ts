@@ -13,6 +13,7 @@ const earlier = await operatorPair(domain, daysFromNow(-20));
 const foreign = await operatorPair("example.org");
 
 class MemoryStore implements CertificateStore {
+  readonly problems = [];
   stored: SourcedPair | undefined;
 
   constructor(pair?: CertificatePair, source = "file") {
@@ -34,23 +35,28 @@ class MemoryStore implements CertificateStore {
 class SetSource implements CertificateSource {
   readonly name = "file";
   readonly trustAnchor = undefined;
-  next: CertificatePair | Error;
+  readonly isAlwaysFresh: boolean = false;
+  next: CertificatePair | Error | undefined;
   changed: () => void = () => {};
   watched = 0;
 
-  constructor(next: CertificatePair | Error) {
+  constructor(next: CertificatePair | Error | undefined) {
     this.next = next;
   }
 
-  async obtain(): Promise<CertificatePair> {
+  async obtain(): Promise<CertificatePair | undefined> {
     if (this.next instanceof Error) throw this.next;
     return this.next;
   }
 
-  watch(changed: () => void): Disposable {
+  watch(changed: () => void): AsyncDisposable {
     this.changed = changed;
     this.watched++;
-    return { [Symbol.dispose]: () => void this.watched-- };
+    return { [Symbol.asyncDispose]: async () => void this.watched-- };
+  }
+
+  status() {
+    return { nextRenewalAt: daysFromNow(1), lastError: null };
   }
 }
 
@@ -64,7 +70,11 @@ t.test("open() installs what the source has", async (t) => {
   const store = new MemoryStore();
   await using keeper = await open(new SetSource(good), store);
   t.strictSame(store.stored, { chain: good.chain, key: good.key, source: "file" });
-  t.match(keeper.status(), { lastError: null, served: null, certificate: { names: ["*.preview.example.com"] } });
+  t.match(keeper.status(), {
+    lastError: null,
+    served: null,
+    inUse: { certificate: { names: ["*.preview.example.com"] } },
+  });
 });
 
 t.test("open() throws when there is nothing to serve, naming the source", async (t) => {
@@ -121,7 +131,7 @@ for (const [what, candidate] of Object.entries(bad)) {
     await keeper.refresh();
     t.equal(store.stored?.chain, good.chain);
     t.match(keeper.status(), {
-      certificate: { chain: good.chain },
+      inUse: { certificate: { chain: good.chain } },
       lastError: { message: /^Cannot use the certificate/ },
     });
   });

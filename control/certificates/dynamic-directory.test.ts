@@ -17,9 +17,9 @@ const routes = {
 async function open(t: Test) {
   const root = t.testdir({ private: {} });
   const path = join(root, "traefik", "dynamic");
-  const directory = new DynamicDirectory(path, join(root, "private"));
   const log = testLog();
-  await directory.open(log.logger);
+  const directory = new DynamicDirectory(path, join(root, "private"), log.logger);
+  await directory.open();
   return { root, path, directory, log };
 }
 
@@ -28,7 +28,7 @@ t.test("open() makes the directory and tells of files that others put there", as
   t.strictSame(log.lines, []);
   await writeFile(join(path, ".hidden.yaml"), "");
   await directory.writeRoutes(routes);
-  await directory.open(log.logger);
+  await directory.open();
   t.strictSame(log.lines[0]?.files, [".hidden.yaml"]);
 });
 

@@ -19,6 +19,7 @@ function configOf(t: Test, changes: Partial<EdgeConfig> = {}): EdgeConfig {
     httpsPort: 443,
     certSource: "self-signed",
     certDir: join(root, "certs"),
+    acme: null,
     ...changes,
   };
 }
@@ -30,8 +31,10 @@ t.test("openEdge() writes everything that Traefik needs", async (t) => {
   t.match(edge.status(), {
     tls: true,
     source: "self-signed",
-    names: ["*.preview.example.com", "preview.example.com"],
-    notAfter: Date,
+    from: "self-signed",
+    certificate: { names: ["*.preview.example.com", "preview.example.com"], notAfter: Date },
+    nextRenewalAt: Date,
+    files: [],
     lastError: null,
     trustAnchor: join(config.dataDir, "certificates", "ca.pem"),
   });
@@ -68,7 +71,7 @@ t.test("openEdge() follows the domain, with an authority that stays", async (t) 
   await using _one = await openEdge(config, { logger: testLog().logger });
   const before = await ca();
   await using other = await openEdge({ ...config, domain: "example.org" }, { logger: testLog().logger });
-  t.match(other.status(), { names: ["*.preview.example.org", "preview.example.org"] });
+  t.match(other.status(), { certificate: { names: ["*.preview.example.org", "preview.example.org"] } });
   t.equal(await ca(), before);
   t.match(await readFile(join(config.dynamicDir, "previews.yml"), "utf8"), "*.preview.example.org");
 });
@@ -77,7 +80,7 @@ t.test("openEdge() has no certificate without TLS, and takes an old one away", a
   const config = configOf(t);
   await using _tls = await openEdge(config, { logger: testLog().logger });
   await using plain = await openEdge({ ...config, tls: false }, { logger: testLog().logger });
-  t.strictSame(plain.status(), { tls: false });
+  t.strictSame(plain.status(), { tls: false, files: [] });
   t.strictSame((await readdir(config.dynamicDir)).sort(), ["api.yml", "previews.yml"]);
 });
 
@@ -104,7 +107,7 @@ t.test("openEdge() takes the operator's certificate, and each better one that fo
   const installed = log.next("certificate installed");
   await store(second);
   await installed;
-  t.match(edge.status(), { fingerprint: new X509Certificate(second.chain).fingerprint256 });
+  t.match(edge.status(), { certificate: { fingerprint: new X509Certificate(second.chain).fingerprint256 } });
 });
 
 t.test("openEdge() keeps the good certificate while the operator's is bad", async (t) => {
@@ -118,7 +121,7 @@ t.test("openEdge() keeps the good certificate while the operator's is bad", asyn
   await writeFile(join(config.certDir, "tls.key"), (await operatorPair("example.com")).key);
   await refused;
   t.match(edge.status(), {
-    fingerprint: new X509Certificate(pair.chain).fingerprint256,
+    certificate: { fingerprint: new X509Certificate(pair.chain).fingerprint256 },
     lastError: { message: /private key does not belong/ },
   });
   t.match(await readFile(join(config.dynamicDir, "certificate.yml"), "utf8"), "# Source: file");
@@ -139,5 +142,5 @@ t.test("refresh() renews our own leaf in time", async (t) => {
   now = new Date();
   await edge.refresh();
   const after = edge.status();
-  t.ok(before.tls && after.tls && after.notAfter > before.notAfter);
+  t.ok(before.tls && after.tls && after.certificate!.notAfter > before.certificate!.notAfter);
 });

@@ -12,6 +12,7 @@ const none = {
   trustedProxies: [],
   proxyProtocol: false,
   http3: false,
+  resolver: null,
 };
 
 t.test("renderStatic() leaves the file as it is when nothing is asked for", async (t) => {

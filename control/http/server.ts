@@ -11,6 +11,7 @@ import { LiveStreams } from "./live-streams.ts";
 import { answerError } from "./problem.ts";
 import { accessRoutes } from "./routes/access.ts";
 import { auditRoutes } from "./routes/audit.ts";
+import { certificateRoutes } from "./routes/certificate.ts";
 import { gatewayRoutes } from "./routes/gateway.ts";
 import { gatewayAccessRoutes } from "./routes/gateway-access.ts";
 import { healthRoutes } from "./routes/health.ts";
@@ -90,6 +91,7 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
     revocationRoutes(routes, api);
     accessRoutes(routes, api);
     auditRoutes(routes, api, streams);
+    certificateRoutes(routes, api);
     shortRoutes(routes, api);
     if (!door.servesGateway) return;
     gatewayRoutes(routes, api, streams);

@@ -41,6 +41,7 @@ export async function startEdge(
     httpsPort: traefik.websecure,
     certSource: "self-signed",
     certDir: join(root, "certs"),
+    acme: null,
     ...changes,
   };
   await prepare(config);
