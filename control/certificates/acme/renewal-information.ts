@@ -1,3 +1,4 @@
+import "reflect-metadata";
 import { AuthorityKeyIdentifierExtension, X509Certificate } from "@peculiar/x509";
 import Type from "typebox";
 import { Check } from "typebox/value";

@@ -54,6 +54,6 @@ export async function startTraefik(
 }
 
 /** Asks until the answer is true. The timeout of the test is the limit. */
-export async function eventually(ask: () => Promise<boolean>): Promise<void> {
-  while (!(await ask())) await delay(20);
+export async function eventually(ask: () => Promise<boolean>, pauseMs = 20): Promise<void> {
+  while (!(await ask())) await delay(pauseMs);
 }
