@@ -13,7 +13,12 @@ export async function openAccount(config: AcmeConfig, store: AcmeStore, signal: 
   if (stored.url !== null && stored.contact === contact) return clientOf(config, stored.key, stored.url);
   const client = clientOf(config, stored.key);
   const data = { termsOfServiceAgreed: true, ...(contact !== null && { contact: [contact] }) };
-  await callAuthority(signal, () => client.createAccount(data));
+  try {
+    await callAuthority(signal, () => client.createAccount(data));
+  } catch (error) {
+    // An account that is there already it updates, which a CA refuses when there is nothing to say.
+    if (contact !== null || !isRegistered(client)) throw error;
+  }
   await store.writeAccount({ key: stored.key, url: client.getAccountUrl(), contact });
   return client;
 }
@@ -26,6 +31,14 @@ export function isUnknownAccount(error: unknown): boolean {
 export async function forgetAccount(store: AcmeStore): Promise<void> {
   const stored = await store.readAccount();
   if (stored !== undefined) await store.writeAccount({ ...stored, url: null });
+}
+
+function isRegistered(client: acme.Client): boolean {
+  try {
+    return client.getAccountUrl() !== "";
+  } catch {
+    return false;
+  }
 }
 
 async function newAccount(store: AcmeStore): Promise<StoredAccount> {

@@ -51,6 +51,22 @@ t.test("with a CA", { skip: missingPart("pebble", "knot") }, async (t) => {
     t.equal(count(proxy.asked, "POST order-plz"), 2);
   });
 
+  t.test("turn() finds the account again when the answer to its registration was lost", async (t) => {
+    const proxy = await startAuthorityProxy(t, pebble);
+    const first = await openAcme(t, knot, { ...config, directoryUrl: proxy.directoryUrl }, "lost");
+    proxy.refuse = (asked) => (asked === "POST order-plz" ? "lost" : undefined);
+    await first.turn();
+    const [place] = await readdir(join(first.directory, "private", "acme"));
+    const path = join(first.directory, "private", "acme", place!, "account.json");
+    const account = JSON.parse(await readFile(path, "utf8"));
+    await writeFile(path, JSON.stringify({ ...account, url: null }));
+    proxy.refuse = () => undefined;
+    const again = await first.restart();
+    again.at(1);
+    t.equal(await again.turn(), true, String(lastErrorOf(again)));
+    t.strictSame(JSON.parse(await readFile(path, "utf8")), account);
+  });
+
   t.test("turn() tells the CA a new e-mail address", async (t) => {
     const proxy = await startAuthorityProxy(t, pebble);
     const first = await openAcme(t, knot, { ...config, directoryUrl: proxy.directoryUrl }, "contact");

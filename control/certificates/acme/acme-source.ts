@@ -66,6 +66,8 @@ export class AcmeSource implements CertificateSource {
     const source = new AcmeSource(options, store, await RenewalSchedule.open(store, configuration.digest("hex")));
     const stored = await store.readCertificate();
     if (stored !== undefined) source.#adopt(stored);
+    // A process that died between the two left the order of the certificate that it had stored.
+    if (stored !== undefined && (await store.readOrder())?.key === stored.key) await store.removeOrder();
     return source;
   }
 

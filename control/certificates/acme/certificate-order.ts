@@ -66,8 +66,7 @@ async function resume(tools: OrderTools, wanted: Wanted): Promise<[StoredOrder, 
   const stored = await store.readOrder();
   if (stored === undefined) return undefined;
   const isSame = stored.profile === wanted.profile && String(stored.names) === String(wanted.names);
-  const isUsed = (await store.readCertificate())?.key === stored.key;
-  if (isSame && !isUsed && now() - stored.createdAt < freshMs) {
+  if (isSame && now() - stored.createdAt < freshMs) {
     try {
       const order = await callAuthority(signal, () => client.getOrder({ url: stored.url } as Order));
       if (order.status !== "invalid") {

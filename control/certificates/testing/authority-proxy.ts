@@ -17,6 +17,8 @@ export type AuthorityProxy = {
   readonly payloads: unknown[];
   /** Looks at each request in place of the CA: a problem that it answers, or a connection that it loses. */
   refuse: (asked: string) => Refusal | "lost" | undefined;
+  /** Called when the CA has answered, before the answer goes on. */
+  answered: (asked: string) => void;
 };
 
 /** Stands before a CA, which takes it for itself, and fails when it is told to. */
@@ -46,6 +48,7 @@ export async function startAuthorityProxy(t: Test, { directoryUrl, localhost }: 
     });
     forwarded.end(body);
     const [answer] = (await once(forwarded, "response")) as [IncomingMessage];
+    proxy.answered(asked);
     response.writeHead(answer.statusCode!, answer.headers);
     answer.pipe(response);
   });
@@ -61,6 +64,7 @@ export async function startAuthorityProxy(t: Test, { directoryUrl, localhost }: 
     asked: [],
     payloads: [],
     refuse: () => undefined,
+    answered: () => {},
   };
   return proxy;
 }
