@@ -1,6 +1,6 @@
 /** Against a real Knot DNS. */
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, connect, createServer } from "node:net";
 import t from "tap";
 import { missingPart } from "../../../e2e/parts/parts.ts";
 import { type Knot, startKnot } from "../testing/knot.ts";
@@ -74,6 +74,24 @@ t.test("with a name server", { skip }, async (t) => {
     const { port } = server.address() as AddressInfo;
     const update = new DnsUpdate({ host: "127.0.0.1", port }, knot.key, nameServers);
     await t.rejects(update.present(recordAt("a.example.com", "value"), signal), { message: /answer is not signed$/ });
+  });
+
+  t.test("present() believes no answer that somebody changed", async (t) => {
+    const between = createServer((socket) => {
+      const server = connect(knot.port, "127.0.0.1");
+      socket.pipe(server);
+      server.on("data", (answer) => {
+        // A flag that says nothing here.
+        answer[5] = answer[5]! ^ 0x20;
+        socket.end(answer);
+      });
+    }).listen(0, "127.0.0.1");
+    await once(between, "listening");
+    t.teardown(() => between.close());
+    const nameServers = new NameServers({ resolvers: [knot.address], authoritativePort: knot.port });
+    const { port } = between.address() as AddressInfo;
+    const update = new DnsUpdate({ host: "127.0.0.1", port }, knot.key, nameServers);
+    await t.rejects(update.present(recordAt("b.example.com", "value"), signal), { message: /not signed with update$/ });
   });
 
   t.test("present() refuses a name that is in no zone", async (t) => {
