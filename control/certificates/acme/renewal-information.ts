@@ -51,5 +51,7 @@ export function renewalId(chain: string): string | undefined {
   const keyId = leaf.getExtension(AuthorityKeyIdentifierExtension)?.keyId;
   if (keyId === undefined) return undefined;
   const encode = (hex: string) => Buffer.from(hex, "hex").toString("base64url");
-  return `${encode(keyId)}.${encode(leaf.serialNumber)}`;
+  // As it is in the certificate: a first byte of 80 or more has a zero before it, which the library leaves out.
+  const serial = /^[89a-f]/i.test(leaf.serialNumber) ? `00${leaf.serialNumber}` : leaf.serialNumber;
+  return `${encode(keyId)}.${encode(serial)}`;
 }
