@@ -130,7 +130,7 @@ t.test("a file that freezes Traefik leaves the old certificate, and is named unt
   const stack = {
     proven: true,
     prepare: (config: EdgeConfig) => store(config, pairs[0]!),
-    edge: { logger: log.logger, swapMs: 1000 },
+    edge: { logger: log.logger, swapMs: 2000 },
   };
   const { traefik, edge, config } = await startEdge(
     t,
