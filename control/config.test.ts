@@ -138,3 +138,15 @@ t.test("readConfig() refuses bounds of memory in a wrong order", async (t) => {
   const off = { SANDBOXD_MEM_HEADROOM_PCT: "0", SANDBOXD_MEM_REFUSE_WAKES_PCT: "0", SANDBOXD_MEM_EMERGENCY_PCT: "0" };
   t.match(readConfig({ ...noFile, ...off }), { memHeadroomPercent: 0, memEmergencyPercent: 0 });
 });
+
+t.test("readConfig() wants to know how a certificate is to be had", async (t) => {
+  t.match(problemsOf({ SANDBOXD_CERT_SOURCE: "acme" }), [/SANDBOXD_ACME_DNS must say how challenges are answered/]);
+  t.match(problemsOf({ SANDBOXD_CERT_SOURCE: "traefik" }), [/SANDBOXD_TRAEFIK_DNS_PROVIDER must name/]);
+  t.match(problemsOf({ SANDBOXD_CERT_SOURCE: "other" }), [/self-signed or file or acme or traefik/]);
+});
+
+t.test("readConfig() gives a hook what the operator wrote, and nothing of control's own", async (t) => {
+  const hook = { SANDBOXD_ACME_DNS: "exec", SANDBOXD_ACME_EXEC: "/hook" };
+  const { acme } = read({ ...hook, SANDBOXD_API_TOKENS: "ada:secret", SANDBOXED_ACME_EAB_KID: "", CF_TOKEN: "token" });
+  t.strictSame(acme?.dns, { method: "exec", program: "/hook", environment: { CF_TOKEN: "token" } });
+});

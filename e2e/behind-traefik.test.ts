@@ -41,7 +41,7 @@ async function startEdge(t: Test, { tls = false } = {}): Promise<Edge> {
   const places = { dataDir: root, dynamicDir, certDir: root, gatewayUrl: `http://127.0.0.1:${test.port}` };
   const entry = { entryPoint: tls ? ("websecure" as const) : ("web" as const), tls, httpsPort: traefik.websecure };
   const edge = await openEdge(
-    { ...places, ...entry, domain, certSource: "self-signed" },
+    { ...places, ...entry, domain, certSource: "self-signed", acme: null },
     { logger: pino({ level: "silent" }) },
   );
   t.teardown(() => edge[Symbol.asyncDispose]());

@@ -62,6 +62,15 @@ export function certificateFile(pair: CertificatePair): Mapping {
   return { tls: { stores: { default: { defaultCertificate: { certFile: pair.chain, keyFile: pair.key } } } } };
 }
 
+/** The name of Traefik's own resolver in the static file. */
+export const resolverName = "sandboxd";
+
+/** The same, of Traefik's own making. */
+export function generatedCertificateFile(domain: string): Mapping {
+  const generated = { resolver: resolverName, domain: { main: `*.preview.${domain}` } };
+  return { tls: { stores: { default: { defaultGeneratedCert: generated } } } };
+}
+
 /** A pair and the name of the source that it came from. */
 export type SourcedPair = CertificatePair & { readonly source: string };
 

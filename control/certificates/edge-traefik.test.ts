@@ -95,7 +95,7 @@ t.test("a renewed certificate is served without a failed request", options, asyn
   await eventually(async () => answers.length > atSwap + 20);
   swapped = true;
   await Promise.all(clients);
-  t.match(edge.status(), { fingerprint: await fingerprint(), lastError: null });
+  t.match(edge.status(), { certificate: { fingerprint: await fingerprint() }, lastError: null });
   t.strictSame([...new Set(answers)], [200]);
 });
 

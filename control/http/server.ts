@@ -12,8 +12,8 @@ import type { Caller, Door } from "./door.ts";
 import { closeLingering } from "./linger.ts";
 import { LiveStreams } from "./live-streams.ts";
 import { answerError } from "./problem.ts";
-
 import { auditRoutes } from "./routes/audit.ts";
+import { certificateRoutes } from "./routes/certificate.ts";
 import { forwardAuthRoutes } from "./routes/forward-auth.ts";
 import { gatewayRoutes } from "./routes/gateway.ts";
 import { gatewayAccessRoutes } from "./routes/gateway-access.ts";
@@ -102,6 +102,7 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
     landingRoutes(routes, api);
     forwardAuthRoutes(routes, api);
     auditRoutes(routes, api, streams);
+    certificateRoutes(routes, api);
     shortRoutes(routes, api);
     if (!door.servesGateway) return;
     gatewayRoutes(routes, api, streams);
