@@ -26,6 +26,8 @@ export type TestEdge = {
   readonly app: App;
   /** The preview's host, without a port. */
   readonly host: string;
+  /** The authority to trust, with TLS. */
+  readonly caFile: string;
   /** One for each entry point that previews are on. */
   readonly ways: readonly Omit<Way, "protocol">[];
 };
@@ -57,12 +59,13 @@ export async function startEdge(t: Test, options: TestEdgeOptions = {}): Promise
     { logger: pino({ level: "silent" }) },
   );
   t.teardown(() => edge[Symbol.asyncDispose]());
-  const ca = tls ? await readFile(join(root, "certificates", "ca.pem"), "utf8") : undefined;
+  const caFile = join(root, "certificates", "ca.pem");
+  const ca = tls ? await readFile(caFile, "utf8") : undefined;
   const host = formatPreviewHost(route.id, 3000, domain);
   const ports = tls ? new Set([traefik[entryPoint], traefik.websecure]) : [traefik[entryPoint]];
   const ways = Array.from(ports, (port) => ({ port, host, ca }));
   for (const way of ways) await eventually(() => isServed({ ...way, protocol: "HTTP/1.1" }));
-  return { traefik, gateways, app, host, ways };
+  return { traefik, gateways, app, host, caFile, ways };
 }
 
 async function isServed(way: Way): Promise<boolean> {

@@ -8,7 +8,14 @@ import type { Test } from "tap";
 import { traefikBinary } from "../../../e2e/parts/parts.ts";
 import { renderStatic, type StaticSettings } from "../static-file.ts";
 
-export type Traefik = { readonly web: number; readonly websecure: number; readonly internal: number; log(): string };
+export type Traefik = {
+  readonly web: number;
+  readonly websecure: number;
+  readonly internal: number;
+  log(): string;
+  /** Ends it as an operator does; resolves with its exit code once it is gone. */
+  stop(): Promise<number | null>;
+};
 
 const template = new URL("../../../traefik/traefik.yml", import.meta.url);
 
@@ -19,7 +26,7 @@ export async function startTraefik(
   dynamicDir: string,
   settings: Partial<StaticSettings> = {},
 ): Promise<Traefik> {
-  const [web, websecure, internal] = await freePorts();
+  const [web, websecure, internal] = (await freePorts(3)) as [number, number, number];
   const defaults = { trustedProxies: [], proxyProtocol: false, http3: false };
   const places = { httpPort: web, httpsPort: websecure, internal: { host: "127.0.0.1", port: internal } };
   const text = renderStatic(await readFile(template, "utf8"), { ...defaults, ...settings, ...places })
@@ -42,7 +49,12 @@ export async function startTraefik(
       () => false,
     );
   });
-  return { web, websecure, internal, log: () => log };
+  const stop = async () => {
+    child.kill("SIGTERM");
+    await exited;
+    return child.exitCode;
+  };
+  return { web, websecure, internal, log: () => log, stop };
 }
 
 /** Asks until the answer is true. The timeout of the test is the limit. */
@@ -51,13 +63,13 @@ export async function eventually(ask: () => Promise<boolean>): Promise<void> {
 }
 
 /** Below the ephemeral range, where no other test's port 0 can come to lie. */
-async function freePorts(): Promise<[number, number, number]> {
+export async function freePorts(count: number): Promise<number[]> {
   const ports: number[] = [];
-  while (ports.length < 3) {
+  while (ports.length < count) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
     if (!ports.includes(port) && (await isFree(port))) ports.push(port);
   }
-  return ports as [number, number, number];
+  return ports;
 }
 
 async function isFree(port: number): Promise<boolean> {
