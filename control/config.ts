@@ -57,8 +57,8 @@ export type ControlConfig = CertificateConfig & {
   readonly holdSeconds: number;
   readonly wakePolicy: WakePolicy;
   readonly gatewayBind: Address;
-  /** Where Traefik reaches the gateway. */
-  readonly gatewayUrl: string;
+  /** Where Traefik reaches the gateways. */
+  readonly gatewayUrls: readonly string[];
   readonly trustedProxies: readonly string[];
   readonly traefikDynamicDirectory: string;
 };
@@ -156,7 +156,7 @@ function readEdge(read: EnvironmentReader) {
     httpsPort,
     entryPoint,
     gatewayBind,
-    gatewayUrl: readUrl(read, "SANDBOXD_GATEWAY_URL", `http://${formatAddress(dialled(gatewayBind))}`),
+    gatewayUrls: readUrls(read, "SANDBOXD_GATEWAY_URL", `http://${formatAddress(dialled(gatewayBind))}`),
     trustedProxies: read.networks("TRUSTED_PROXIES", ["127.0.0.0/8", "::1"]),
   };
 }
@@ -173,13 +173,16 @@ function dialled({ host, port }: Address): Address {
   return host === "::" ? { host: "::1", port } : { host, port };
 }
 
-function readUrl(read: EnvironmentReader, name: string, otherwise: string): string {
+function readUrls(read: EnvironmentReader, name: string, otherwise: string): readonly string[] {
   const value = read.text(name, otherwise);
-  const url = URL.parse(value);
-  if (url !== null && (url.protocol === "http:" || url.protocol === "https:") && url.pathname === "/")
-    return url.origin;
-  read.problem(name, "http://host:port", value);
-  return otherwise;
+  const urls = value.split(",").map((part) => URL.parse(part.trim()));
+  if (urls.every(isOrigin)) return urls.map(({ origin }) => origin);
+  read.problem(name, "http://host:port, or several of them separated by commas", value);
+  return [otherwise];
+}
+
+function isOrigin(url: URL | null): url is URL {
+  return url !== null && (url.protocol === "http:" || url.protocol === "https:") && url.pathname === "/";
 }
 
 function readApi(read: EnvironmentReader) {

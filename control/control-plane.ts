@@ -195,8 +195,8 @@ async function quiesce({ use, closing }: Api): Promise<void> {
 }
 
 function openTraefikEdge(config: ControlConfig, logger: Logger): Promise<Edge> {
-  const { origin, entryPoint, tls, gatewayUrl, httpsPort, certSource, acme } = config;
-  const routes = { domain: origin.domain, entryPoint, tls, gatewayUrl, httpsPort };
+  const { origin, entryPoint, tls, gatewayUrls, httpsPort, certSource, acme } = config;
+  const routes = { domain: origin.domain, entryPoint, tls, gatewayUrls, httpsPort };
   const dynamicDir = config.traefikDynamicDirectory;
   const places = { dataDir: config.dataDirectory, dynamicDir, certDir: config.certDirectory };
   // Traefik is on this machine, wherever it runs: its published port proves that it serves what was written.

@@ -37,7 +37,7 @@ t.test("with a CA", { skip: missingPart("traefik", "pebble", "knot") }, async (t
     const proxy = await startAuthorityProxy(t, pebble);
     proxy.refuse = () => "lost";
     const config = {
-      ...{ dataDir: t.testdir({}), domain: "example.com", gatewayUrl: "http://127.0.0.1:1", httpsPort: 443, ...tls },
+      ...{ dataDir: t.testdir({}), domain: "example.com", gatewayUrls: ["http://127.0.0.1:1"], httpsPort: 443, ...tls },
       ...({ certSource: "acme", certDir: "", acme: acmeConfig(knot, proxy.directoryUrl) } as const),
     };
     const places = { ...config, dynamicDir: join(config.dataDir, "traefik", "dynamic") };

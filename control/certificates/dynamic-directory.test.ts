@@ -10,7 +10,7 @@ const routes = {
   domain: "example.com",
   entryPoint: "web",
   tls: false,
-  gatewayUrl: "http://gateway:8080",
+  gatewayUrls: ["http://gateway:8080"],
   httpsPort: 443,
 } as const;
 

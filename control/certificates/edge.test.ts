@@ -18,7 +18,7 @@ function configOf(t: Test, changes: Partial<EdgeConfig> = {}): EdgeConfig {
     domain: "example.com",
     entryPoint: "websecure",
     tls: true,
-    gatewayUrl: "http://127.0.0.1:8080",
+    gatewayUrls: ["http://127.0.0.1:8080"],
     httpsPort: 443,
     certSource: "self-signed",
     certDir: join(root, "certs"),

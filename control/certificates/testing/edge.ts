@@ -40,7 +40,7 @@ export async function startEdge(
     domain: "example.com",
     entryPoint: "web",
     tls: false,
-    gatewayUrl: await startUpstream(t),
+    gatewayUrls: [await startUpstream(t)],
     httpsPort: traefik.websecure,
     certSource: "self-signed",
     certDir: join(root, "certs"),

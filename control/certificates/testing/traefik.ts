@@ -8,7 +8,14 @@ import { traefikBinary } from "../../../e2e/parts/parts.ts";
 import { renderStatic, type StaticSettings } from "../static-file.ts";
 import { freePorts } from "./free-ports.ts";
 
-export type Traefik = { readonly web: number; readonly websecure: number; readonly internal: number; log(): string };
+export type Traefik = {
+  readonly web: number;
+  readonly websecure: number;
+  readonly internal: number;
+  log(): string;
+  /** Ends it as an operator does; resolves with its exit code once it is gone. */
+  stop(): Promise<number | null>;
+};
 
 export type TraefikOptions = {
   readonly environment?: Readonly<Record<string, string>>;
@@ -50,7 +57,12 @@ export async function startTraefik(
       () => false,
     );
   });
-  return { web, websecure, internal, log: () => log };
+  const stop = async () => {
+    child.kill("SIGTERM");
+    await exited;
+    return child.exitCode;
+  };
+  return { web, websecure, internal, log: () => log, stop };
 }
 
 /** Asks until the answer is true. The timeout of the test is the limit. */
