@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Variables } from "#contract/environment.ts";
 import { openAccess } from "./access/open-access.ts";
-import { reloadAccess } from "./access/reload.ts";
+import { oneAtATime, reloadAccess } from "./access/reload.ts";
 import { type Edge, openEdge } from "./certificates/edge.ts";
 import { collaborate } from "./collaborate.ts";
 import { type ControlConfig, readReloadable } from "./config.ts";
@@ -42,6 +42,8 @@ export interface ControlPlane extends AsyncDisposable {
 const minuteMs = 60_000;
 const reconcileEveryMs = 5 * minuteMs;
 const pruneEveryMs = 60 * minuteMs;
+/** A key that is taken out of a key set is refused after so long at the latest. */
+const keySetsEveryMs = 5 * minuteMs;
 const keptEventsMs = 30 * 24 * 60 * minuteMs;
 const scheduleTurnMs = 1_000;
 const retryReconcileMs = 1_000;
@@ -52,7 +54,9 @@ export async function openControlPlane(config: ControlConfig, logger: Logger): P
   try {
     const api = await openCore(config, logger, opened);
     const address = await openListeners(api, config, logger, opened);
-    const reload = (variables?: Variables) => reloadAccess(api.access, () => readReloadable(variables), logger);
+    const reload = oneAtATime((variables?: Variables) =>
+      reloadAccess(api.access, () => readReloadable(variables), logger),
+    );
     return { address, socketPath: config.controlSocket, reload, [Symbol.asyncDispose]: () => opened.disposeAsync() };
   } catch (error) {
     await opened.disposeAsync();
@@ -68,7 +72,8 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
   opened.defer(() => database.close());
   const engine = await openEngine(config, logger);
   opened.defer(() => engine.close());
-  opened.use(await openTraefikEdge(config, logger));
+  const edge = opened.use(await openTraefikEdge(config, logger));
+  metrics.watchCertificate(() => edge.status());
 
   const events = new EventStore(database);
   const feed = new RouteFeed(randomUUID());
@@ -96,16 +101,18 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
   const access = await openAccess({ database, config: accessConfig, apiTokens, origin, logger, now: Date.now });
   use.records.on("change", (id, sandbox) => sandbox === undefined && access.shares.revokeAll(id));
   const idempotencyKeys = new IdempotencyStore(database);
-  const synced = await startLoops(use, config, opened, () => {
+  const prune = async () => {
     events.prune(Date.now() - keptEventsMs);
     idempotencyKeys.prune(Date.now());
     access.prune(config.auditRetentionDays);
-  });
+  };
+  const synced = await startLoops(use, config, opened, { prune, refreshKeys: () => access.keeper.refresh() });
   const closing = new AbortController();
   const defaultImage = config.engine === "docker" ? config.image : null;
   return {
     use,
     access,
+    edge,
     feed,
     events,
     closing,
@@ -127,7 +134,7 @@ async function startLoops(
   use: Collaborators,
   config: ControlConfig,
   opened: AsyncDisposableStack,
-  prune: () => void,
+  { prune, refreshKeys }: Readonly<Record<"prune" | "refreshKeys", () => Promise<void>>>,
 ): Promise<Synced> {
   const loops = new Loops(use.logger);
   opened.defer(() => loops.close());
@@ -149,7 +156,8 @@ async function startLoops(
     if (synced.done) await schedules.turn();
   });
   loops.every("pressure", config.pressureIntervalSeconds * 1000, () => use.admission.relieve());
-  loops.every("prune", pruneEveryMs, async () => prune());
+  loops.every("prune", pruneEveryMs, prune);
+  loops.every("key sets", keySetsEveryMs, refreshKeys);
   return synced;
 }
 
@@ -161,7 +169,7 @@ async function openListeners(
 ): Promise<string> {
   const access = new EdgeAccess({
     disabled: config.apiAuthDisabled,
-    tokens: () => api.access.doors.tokens,
+    tokens: api.access.tokens,
     callsPerSecond: config.apiCallsPerSecond,
   });
   const overSocket = await buildServer(api, socketDoor(access), logger);
@@ -187,11 +195,11 @@ async function quiesce({ use, closing }: Api): Promise<void> {
 }
 
 function openTraefikEdge(config: ControlConfig, logger: Logger): Promise<Edge> {
-  const { origin, entryPoint, tls, gatewayUrl, httpsPort, certSource } = config;
-  const routes = { domain: origin.domain, entryPoint, tls, gatewayUrl, httpsPort };
+  const { origin, entryPoint, tls, gatewayUrls, httpsPort, certSource, acme } = config;
+  const routes = { domain: origin.domain, entryPoint, tls, gatewayUrls, httpsPort };
   const dynamicDir = config.traefikDynamicDirectory;
   const places = { dataDir: config.dataDirectory, dynamicDir, certDir: config.certDirectory };
   // Traefik is on this machine, wherever it runs: its published port proves that it serves what was written.
   const traefikAddress = { host: "127.0.0.1", port: httpsPort };
-  return openEdge({ ...routes, ...places, certSource }, { logger, traefikAddress });
+  return openEdge({ ...routes, ...places, certSource, acme }, { logger, traefikAddress });
 }

@@ -44,8 +44,8 @@ async function startAround(t: Test) {
   await writeFile(join(dynamic, "own.yml"), JSON.stringify(configuration));
   const { web } = await startTraefik(t, root, dynamic);
   const host = `s-${id.toLowerCase()}-3000.preview.example.com`;
-  const ask = async (path: string, headers: Record<string, string> = {}) => {
-    const answer = await request(`http://127.0.0.1:${web}${path}`, { headers: { host, ...headers } });
+  const ask = async (path: string, headers: Record<string, string> = {}, method: "GET" | "POST" = "GET") => {
+    const answer = await request(`http://127.0.0.1:${web}${path}`, { method, headers: { host, ...headers } });
     return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() };
   };
   await eventually(async () => (await ask("/")).status !== 404);
@@ -72,6 +72,16 @@ t.test("/forward-auth keeps the contract of Traefik's forwardAuth middleware", {
   t.match(redeemed, { status: 303, headers: { location: `http://${host}/a?x=1` } });
   const cookie = String(redeemed.headers["set-cookie"]).split(";", 1)[0]!;
   t.equal((await ask("/a", { cookie })).status, 200);
+
+  const { url } = (await control.call("POST", `/v1/sandboxes/${id}/shares`, { body: { max_uses: 1 } })).body;
+  const link = `/b${new URL(url).search}`;
+  const page = await ask(link, navigation);
+  t.equal(page.status, 401);
+  t.match(page.text, '<form method="post">', "a link of limited use has a button here too");
+  const form = { ...navigation, "content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-origin" };
+  t.match(await ask(link, form, "POST"), { status: 303, headers: { location: `http://${host}/b` } });
+  t.equal((await ask(link, form, "POST")).status, 401, "which opens it once");
+  t.same(seen.length, 2);
 
   await control.call("POST", "/v1/revocations", { body: { sandbox_id: id } });
   t.equal((await ask("/a", { cookie })).status, 401);

@@ -3,7 +3,9 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import t from "tap";
-import { appBody, newDirectory, startControl } from "../control/testing/control.ts";
+import { newDirectory } from "../control/testing/control.ts";
+import { claimsFor, hmacToken, nowSeconds } from "../control/testing/tokens.ts";
+import { Chain, headerOf, navigation, reasonOf, statusOf } from "./access/chain.ts";
 
 /** The guide's snippets, run as they stand. */
 
@@ -36,37 +38,52 @@ function isThere(command: readonly string[] | undefined): boolean {
   }
 }
 
+const frame = snippets.find(({ language }) => language === "html")!.code;
+const request = snippets.find(({ code }) => code.includes("$PREVIEW_URL"))!.code;
+
 for (const { language, file, command } of signers) {
   const skip = isThere(command) ? false : `nothing here runs ${language}`;
   t.test(`the guide's ${language} signs a token that opens a preview`, { skip }, async (t) => {
-    const directory = newDirectory(t);
-    const control = await startControl(t, { SANDBOXD_PREVIEW_TOKEN_SECRETS: "main=integrator-secret" });
-    const body = { ...appBody, visibility: "private", external: { user_id: "ada" } };
-    const { id } = (await control.call("POST", "/v1/sandboxes", { body })).body;
-    const path = join(directory, file);
+    const chain = await Chain.start(t, { SANDBOXD_PREVIEW_TOKEN_SECRETS: `${integrator.KID}=${integrator.SECRET}` });
+    const box = await chain.create({ external: { user_id: "ada" } });
+    const path = join(newDirectory(t), file);
     await writeFile(path, snippets.find((snippet) => snippet.language === language)!.code);
     const [program, ...first] = command!;
-    const env = { ...process.env, ...integrator, SANDBOX_ID: id, GOTOOLCHAIN: "local" };
-    const { stdout } = await execute(program!, [...first, path], { env });
-    const answer = await control.call("GET", "/forward-auth", {
-      headers: {
-        "x-forwarded-for": "203.0.113.7",
-        "x-forwarded-host": `s-${id.toLowerCase()}-3000.preview.localhost`,
-        "x-preview-token": stdout.trim(),
-      },
-    });
-    t.match(answer, { status: 200, headers: { "x-sandbox-external-user-id": "ada" } }, answer.text);
+    const env = { ...process.env, ...integrator, SANDBOX_ID: box.id, GOTOOLCHAIN: "local" };
+    const token = (await execute(program!, [...first, path], { env })).stdout.trim();
+
+    const { stdout } = await execute("sh", ["-c", request], { env: { ...env, TOKEN: token, PREVIEW_URL: box.url } });
+    t.match(
+      JSON.parse(stdout),
+      { url: "/", headers: { "x-sandbox-external-user-id": "ada" } },
+      "the guide's curl sees the app",
+    );
+    const src = /src="([^"]+)"/
+      .exec(frame)![1]!
+      .replace(/^https:.*\/\?/, `${box.url}?`)
+      .replace("…", token);
+    const opened = await box.ask(navigation, `GET ${src.slice(box.url.length - 1)} HTTP/1.1`);
+    t.match([statusOf(opened), headerOf(opened, "location")], [303, "/"], "and its frame opens a session");
+    const bad = execute("sh", ["-c", request], { env: { ...env, TOKEN: `${token}x`, PREVIEW_URL: box.url } });
+    await t.rejects(bad, "which another token does not");
   });
 }
 
 t.test("the guide's calls of the API work as they stand", async (t) => {
-  const control = await startControl(t);
-  const { id } = (await control.call("POST", "/v1/sandboxes", { body: appBody })).body;
-  const env = { ...process.env, ...integrator, SANDBOX_ID: id, API: `http://${control.plane.address}` };
+  const chain = await Chain.start(t, { SANDBOXD_PREVIEW_TOKEN_SECRETS: `${integrator.KID}=${integrator.SECRET}` });
+  const box = await chain.create();
+  const env = { ...process.env, ...integrator, SANDBOX_ID: box.id, API: chain.apiUrl };
   const calls = snippets.filter(({ code }) => code.includes("$API"));
   t.equal(calls.length, 2);
-  for (const { code } of calls) {
-    const { stdout } = await execute("sh", ["-c", code], { env });
-    t.match(JSON.parse(stdout).id, /^[0-9A-Z]{26}$/);
-  }
+  const answers: { id: string; url?: string }[] = [];
+  for (const { code } of calls) answers.push(JSON.parse((await execute("sh", ["-c", code], { env })).stdout));
+  for (const { id } of answers) t.match(id, /^[0-9A-Z]{26}$/);
+  const [share] = answers;
+  const page = await box.ask(navigation, `GET /${new URL(share!.url!).search} HTTP/1.1`);
+  t.equal(headerOf(page, "x-sandbox-gateway"), "redeem", "the link shows the page with the button");
+  const token = hmacToken(integrator.KID, integrator.SECRET, claimsFor(box.id, { iat: nowSeconds() - 60 }));
+  let answer = "";
+  do answer = await box.ask(`X-Preview-Token: ${token}\r\n`);
+  while (statusOf(answer) === 200);
+  t.equal(reasonOf(answer), "revoked", "and the user is locked out");
 });

@@ -1,15 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { BrowserContext, Page } from "playwright-core";
 import t, { type Test } from "tap";
 import { claimsFor, hmacToken } from "../control/testing/tokens.ts";
 import { startBrowser } from "./browser.ts";
+import { openBuilder } from "./builder.ts";
 import { missingPart } from "./parts/parts.ts";
 import { type Stack, startStack } from "./stack.ts";
 
 const skip = missingPart("traefik", "chromium");
 const secret = "the-secret-of-an-app-builder";
-const builder = "https://builder.example/";
 
 async function start(t: Test) {
   const stack = await startStack(t, {
@@ -35,23 +34,11 @@ async function call({ api }: Stack, method: string, path: string, body: object =
   return answer.status === 204 ? {} : ((await answer.json()) as Record<string, unknown>);
 }
 
-/** A page of the builder's site with this preview in a frame; the browser refuses third-party cookies, as many do. */
-async function openBuilder(context: BrowserContext, src: string): Promise<Page> {
-  const page = await context.newPage();
-  const session = await context.newCDPSession(page);
-  await session.send("Network.enable");
-  await session.send("Network.setCookieControls", { enableThirdPartyCookieRestriction: true });
-  const html = `<!doctype html><title>builder</title><iframe id="preview" src="${src}" width="600" height="300"></iframe>`;
-  await page.route(`${builder}**`, (route) => route.fulfill({ contentType: "text/html", body: html }));
-  await page.goto(builder);
-  return page;
-}
-
 t.test("an app builder's page on another site embeds a private preview and its socket", { skip }, async (t) => {
   const { browser, url, sign, stack, id } = await start(t);
   const context = await browser.newContext();
   const page = await openBuilder(context, `${url}?preview_token=${sign()}&x=1`);
-  const frame = page.frameLocator("#preview");
+  const frame = page.frameLocator("iframe");
   await frame.getByText("hello over the edge").waitFor();
   t.equal(await frame.locator("#app").textContent(), "the app itself");
   const inner = page.frames().find((each) => each.url().startsWith(url))!;

@@ -23,6 +23,7 @@ export type Stack = {
 export class Program {
   readonly child: ChildProcess;
   readonly lines: string[] = [];
+  #more = Promise.withResolvers<void>();
   readonly #listening = new Map<string, PromiseWithResolvers<string>>();
 
   constructor(t: Test, name: "control" | "gateway", env: NodeJS.ProcessEnv) {
@@ -45,6 +46,11 @@ export class Program {
     return this.#slot(listener).promise;
   }
 
+  /** Resolves when it has said one more line. */
+  more(): Promise<void> {
+    return this.#more.promise;
+  }
+
   /** Ends it as an operator does; resolves with its exit code. */
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
     if (this.child.exitCode === null && this.child.signalCode === null) {
@@ -56,6 +62,8 @@ export class Program {
 
   #take(line: string): void {
     this.lines.push(line);
+    this.#more.resolve();
+    this.#more = Promise.withResolvers();
     if (!line.includes('"msg":"listening"')) return;
     const { listener, address, path } = JSON.parse(line);
     this.#slot(listener).resolve(address ?? path);

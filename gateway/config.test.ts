@@ -118,6 +118,13 @@ t.test("readConfig() names bad values of the file too", async (t) => {
   });
 });
 
+t.test("readConfig() passes over no line of the file in silence", async (t) => {
+  const directory = t.testdir({ env: "GATEWAY_WORKERS=2\nSANDBOXD_HOLD_SECONDS 7\n" });
+  t.strictSame(problems({ SANDBOXD_ENV_FILE: join(directory, "env") }), [
+    `Cannot parse SANDBOXD_ENV_FILE: ${join(directory, "env")}, line 2: expected NAME=value`,
+  ]);
+});
+
 t.test("readConfig() refuses a file that it cannot read, and needs none", async (t) => {
   t.throws(() => readConfig({ SANDBOXD_ENV_FILE: t.testdir({}) }), { message: /^Cannot read SANDBOXD_ENV_FILE: / });
   const directory = t.testdir({ file: "" });

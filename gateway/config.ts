@@ -28,6 +28,8 @@ export type GatewayConfig = {
   /** For the whole head of a request. */
   readonly clientHeadSeconds: number;
   readonly drainSeconds: number;
+  /** Before it drains it takes requests for so long, and says that it leaves. */
+  readonly acceptGraceSeconds: number;
   readonly pagesDirectory: string | undefined;
   readonly logLevel: string;
 };
@@ -55,6 +57,7 @@ export const gatewayVariables = [
   "SANDBOXD_UPSTREAM_SOCKET_IDLE_SECONDS",
   "SANDBOXD_CLIENT_HEAD_SECONDS",
   "SANDBOXD_GATEWAY_DRAIN_SECONDS",
+  "SANDBOXD_GATEWAY_ACCEPT_GRACE_SECONDS",
   "SANDBOXD_PAGES_DIR",
   "SANDBOXD_LOG_LEVEL",
   "SANDBOXD_ENV_FILE",
@@ -88,6 +91,7 @@ export function readConfig(variables: Variables = process.env): GatewayConfig {
     socketIdleSeconds: read.integer("SANDBOXD_UPSTREAM_SOCKET_IDLE_SECONDS", 3600, { least: 1, most: 604_800 }),
     clientHeadSeconds: read.integer("SANDBOXD_CLIENT_HEAD_SECONDS", 60, { least: 1, most: 3600 }),
     drainSeconds: read.integer("SANDBOXD_GATEWAY_DRAIN_SECONDS", 10, { most: 3600 }),
+    acceptGraceSeconds: read.integer("SANDBOXD_GATEWAY_ACCEPT_GRACE_SECONDS", 0, { most: 600 }),
     pagesDirectory: read.raw("SANDBOXD_PAGES_DIR"),
     logLevel: read.choice("SANDBOXD_LOG_LEVEL", "info", logLevels),
   };

@@ -1,7 +1,7 @@
 import t from "tap";
 import { confinedCookie, type DownstreamPolicy, downstreamHeaders } from "./downstream-headers.ts";
 
-const policy: DownstreamPolicy = { noindex: false, hostname: "a.preview.example" };
+const policy: DownstreamPolicy = { noindex: false, host: "A.preview.example:8443" };
 
 /** What the client gets of these header lines of an app's. */
 function passed(lines: readonly string[], status = 200, more: Partial<DownstreamPolicy> = {}): string[] {

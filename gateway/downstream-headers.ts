@@ -1,12 +1,13 @@
 import { setsSessionCookie } from "#contract/session-cookie.ts";
+import { judgedByName } from "./header-names.ts";
 import { connectionOptions, isHopByHop } from "./hop-by-hop.ts";
 
 /** What the gateway adds to or takes from an app's answers. */
 export type DownstreamPolicy = {
   /** Ask search engines to stay away, unless the app itself says something about robots. */
   readonly noindex: boolean;
-  /** The public host without its port: no cookie may reach beyond it. */
-  readonly hostname: string;
+  /** The host that the client addressed, as written: no cookie may reach beyond it. */
+  readonly host: string;
   /** The answer is control's: it may set our session cookie. */
   readonly isOurs?: boolean;
   /** What is said to pages of other origins in place of the app's words, name and value in turn. */
@@ -19,7 +20,24 @@ export type DownstreamPolicy = {
  */
 const dropped: ReadonlySet<string> = new Set(["x-sandbox-gateway", "x-sandbox-state", "service-worker-allowed"]);
 
-const allowances: ReadonlySet<string> = new Set(["access-control-allow-origin", "access-control-allow-credentials"]);
+/** What has to be looked at in a header before it is passed on, by its name. */
+type Role = "pass" | "drop" | "allowance" | "content-length" | "set-cookie" | "clear-site-data" | "x-robots-tag";
+
+const roleOf = judgedByName((lower): Role => {
+  if (isHopByHop(lower) || dropped.has(lower)) return "drop";
+  switch (lower) {
+    case "access-control-allow-origin":
+    case "access-control-allow-credentials":
+      return "allowance";
+    case "content-length":
+    case "set-cookie":
+    case "clear-site-data":
+    case "x-robots-tag":
+      return lower;
+    default:
+      return "pass";
+  }
+});
 
 /**
  * An app's response headers for the client: name and value in turn, in the app's order and spelling, bytes as latin-1.
@@ -32,22 +50,36 @@ export function downstreamHeaders(raw: readonly Buffer[], status: number, policy
   let robots = false;
   for (let index = 0; index < raw.length; index += 2) {
     const name = raw[index]!.toString("latin1");
-    const lower = name.toLowerCase();
-    if (isHopByHop(lower) || dropped.has(lower)) continue;
-    if (listed?.has(lower) && lower !== "content-length" && lower !== "set-cookie") continue;
-    if (policy.cors !== undefined && allowances.has(lower)) continue;
-    if (lower === "content-length" && (status < 200 || status === 204)) continue;
-    let value = raw[index + 1]!.toString("latin1");
-    if (lower === "set-cookie") {
-      if (!policy.isOurs && setsSessionCookie(value)) continue;
-      value = confinedCookie(value, policy.hostname);
-    } else if (lower === "clear-site-data") value = confinedClearance(value);
-    else if (lower === "x-robots-tag") robots = true;
+    const role = roleOf(name);
+    if (role === "drop" || (listed !== undefined && isListed(name, role, listed))) continue;
+    const value = passedValue(role, raw[index + 1]!.toString("latin1"), status, policy);
+    if (value === undefined) continue;
+    if (role === "x-robots-tag") robots = true;
     headers.push(name, value);
   }
   if (policy.noindex && !robots && status >= 200) headers.push("X-Robots-Tag", "noindex");
   if (policy.cors !== undefined) headers.push(...policy.cors);
   return headers;
+}
+
+/** The value of a header for the client, or undefined when it does not get that header. */
+function passedValue(role: Role, value: string, status: number, policy: DownstreamPolicy): string | undefined {
+  switch (role) {
+    case "allowance":
+      return policy.cors === undefined ? value : undefined;
+    case "content-length":
+      return status < 200 || status === 204 ? undefined : value;
+    case "set-cookie":
+      return !policy.isOurs && setsSessionCookie(value) ? undefined : confinedCookie(value, policy.host);
+    case "clear-site-data":
+      return confinedClearance(value);
+    default:
+      return value;
+  }
+}
+
+function isListed(name: string, role: Role, listed: ReadonlySet<string>): boolean {
+  return role !== "content-length" && role !== "set-cookie" && listed.has(name.toLowerCase());
 }
 
 function listedByConnection(raw: readonly Buffer[]): ReadonlySet<string> | undefined {
@@ -64,8 +96,9 @@ function listedByConnection(raw: readonly Buffer[]): ReadonlySet<string> | undef
 const domainAttribute = /;\s*domain\s*=\s*([^;]*)/gi;
 
 /** A cookie whose Domain reaches beyond its own host becomes a host-only one (RFC 6265 §5.3): no tenant plants cookies on another. */
-export function confinedCookie(cookie: string, hostname: string): string {
+export function confinedCookie(cookie: string, host: string): string {
   if (!/domain/i.test(cookie)) return cookie;
+  const hostname = host.replace(/:[0-9]+$/, "").toLowerCase();
   return cookie.replace(domainAttribute, (attribute, domain: string) =>
     domain.trim().replace(/^\./, "").replace(/^"|"$/g, "").toLowerCase() === hostname ? attribute : "",
   );

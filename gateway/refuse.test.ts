@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import t, { type Test } from "tap";
-import { refusalCodes } from "#contract/error-codes.ts";
+import { type RefusalCode, refusalCodes } from "#contract/error-codes.ts";
 import { type RequestClass, requestClasses, sandboxStatuses } from "#contract/gateway-api.ts";
 import type { Exchange } from "./exchange.ts";
 import { RawClient, routeTo } from "./hazards/test-gateway.ts";
@@ -139,4 +139,14 @@ t.test("answer() closes a connection whose request has more to come", async (t) 
   const unread = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf";
   const { head } = await answered(t, (exchange) => refuser.refuse(exchange, "busy"), {}, unread);
   t.match(head, "Connection: close\r\n");
+});
+
+t.test("answer() keeps a connection whose request has nothing more to come, unless it was malformed", async (t) => {
+  const two = "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+  const count = async (code: RefusalCode) => {
+    const { head, body } = await answered(t, (exchange) => refuser.refuse(exchange, code), {}, two);
+    return `${head}${body}`.match(/^X-Sandbox-Gateway/gm)?.length;
+  };
+  t.equal(await count("unauthorized"), 2);
+  t.equal(await count("bad_request"), 1);
 });

@@ -1,4 +1,4 @@
-import { STATUS_CODES } from "node:http";
+import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { RefusalCode } from "#contract/error-codes.ts";
 import type { SandboxStatus } from "#contract/gateway-api.ts";
 import type { Exchange } from "./exchange.ts";
@@ -7,6 +7,7 @@ import type { Page, Pages } from "./pages/pages.ts";
 import { problemDocument } from "./pages/problem-document.ts";
 import type { RefusalView } from "./pages/refusal-page.ts";
 import { refusalTexts } from "./pages/refusal-texts.ts";
+import { isNavigation } from "./request-class.ts";
 
 /** What a refusal may say beyond its code. */
 export type RefusalDetails = Omit<Partial<RefusalView>, "code" | "title">;
@@ -65,7 +66,7 @@ export function answer(
   const { request, response } = exchange;
   if (response.headersSent || response.destroyed) return;
   const bytes = typeof body === "string" ? Buffer.from(body) : body;
-  const unread = exchange.upgrade !== undefined || !request.complete;
+  const unread = exchange.upgrade !== undefined || code === "bad_request" || (hasBody(request) && !request.complete);
   const all = [...headers, ...ownHeaders(exchange, code)];
   // RFC 9110 §8.6.
   if (status !== 204) all.push("Content-Length", String(bytes.length));
@@ -78,6 +79,11 @@ export function answer(
   // Named, because Node would otherwise keep the reason of an answer of the app's that it refused to send.
   response.writeHead(status, STATUS_CODES[status] ?? "", all);
   response.end(request.method === "HEAD" ? undefined : bytes);
+}
+
+/** RFC 9112 §6.3: without either there is none, even before Node's parser has said that a request is complete. */
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
 }
 
 /** What every answer of the gateway's own carries. */
@@ -100,7 +106,7 @@ export function publicState(status: SandboxStatus): string {
 /** Pages are for people: whatever navigates, and whatever looks at pages like a browser and asks for HTML. */
 function wantsHtml({ class: kind, request, upgrade }: Exchange): boolean {
   if (upgrade !== undefined) return false;
-  if (kind === "navigation") return true;
+  if (isNavigation(kind)) return true;
   const accept = request.headers.accept;
   const asksForHtml = accept?.includes("text/html") ?? false;
   switch (kind) {

@@ -16,7 +16,7 @@ async function watch(t: Test): Promise<Watched> {
   const { control, client } = await startControl(t);
   const table = new RoutingTable();
   const end = new AbortController();
-  const admission = new Admission({ control: client, logger });
+  const admission = new Admission({ control: client, table, logger });
   const watching = watchRoutes({ control: client, table, admission, worker: "w", logger }, end.signal);
   const stop = async () => {
     end.abort();
@@ -121,7 +121,7 @@ t.test("watchRoutes() waits for a control that is not there yet", async (t) => {
   await control.stop();
   const table = new RoutingTable();
   const end = new AbortController();
-  const admission = new Admission({ control: client, logger });
+  const admission = new Admission({ control: client, table, logger });
   const watching = watchRoutes({ control: client, table, admission, worker: "w", logger }, end.signal);
   await control.start();
   await eventually(() => table.loaded, "it is found");

@@ -1,8 +1,10 @@
 import { readBearer } from "#contract/credentials.ts";
 import { onlySessionCookies, withoutSessionCookies } from "#contract/session-cookie.ts";
 import { withoutQueryTokens } from "#contract/token-query.ts";
+import { withinCookieLimit } from "./cookie-limit.ts";
 import type { Exchange, Target } from "./exchange.ts";
 import { forwardingHeaders, pushForwardedHeaders } from "./forwarded-headers.ts";
+import { judgedByName } from "./header-names.ts";
 import { connectionOptions, isHopByHop } from "./hop-by-hop.ts";
 
 /** Never passed on as the client sent them: we set them, or they are nobody's business behind the edge. */
@@ -42,9 +44,9 @@ export function upstreamHeaders(exchange: Exchange, target: Target): string[] {
   const isForDevServer =
     upgrade !== undefined || (request.headers.origin !== undefined && devServerPaths.test(head.target));
   const rewrite = isForDevServer && host !== publicHost;
-  const headers = passedHeaders(exchange, host, (lower, value) => {
-    if (lower === "origin" && rewrite) return upstreamOrigin(value, publicHost, host);
-    return withoutCredential(lower, value);
+  const headers = passedHeaders(exchange, host, (role, value) => {
+    if (role === "origin") return rewrite ? upstreamOrigin(value, publicHost, host) : value;
+    return withoutCredential(role, value);
   });
   if (exchange.grant?.subject !== undefined) headers.push(identityHeader, headerBytes(exchange.grant.subject));
   return headers;
@@ -55,27 +57,49 @@ export function upstreamHeaders(exchange: Exchange, target: Target): string[] {
  * calls there are about them. Cookies of an app's never matter there, however many of them a page has planted.
  */
 export function apiHeaders(exchange: Exchange): string[] {
-  return passedHeaders(exchange, exchange.head.host, (lower, value) =>
-    lower === "cookie" ? onlySessionCookies(value) : value,
+  return passedHeaders(exchange, exchange.head.host, (role, value) =>
+    role === "cookie" ? onlySessionCookies(value) : value,
   );
 }
 
-/** A header's value without what lets its sender in, byte for byte otherwise; undefined when nothing is left. */
-function withoutCredential(lower: string, value: string): string | undefined {
+/** What has to be looked at in a header before it is passed on, by its name. */
+type Role = "pass" | "drop" | "origin" | "cookie" | "authorization" | "referer" | "token";
+
+const roleOf = judgedByName((lower): Role => {
+  // Apps read `X_Forwarded_For` and `X-Forwarded-For` from the same variable (RFC 3875 §4.1.18): both spellings are one name.
+  const dashed = lower.replaceAll("_", "-");
+  if (ours.has(dashed) || isHopByHop(dashed)) return "drop";
+  if (dashed === tokenHeader) return "token";
   switch (lower) {
+    case "origin":
     case "cookie":
-      return withoutSessionCookies(value);
+    case "authorization":
+    case "referer":
+      return lower;
+    default:
+      return "pass";
+  }
+});
+
+/** A header's value without what lets its sender in, byte for byte otherwise; undefined when nothing is left. */
+function withoutCredential(role: Role, value: string): string | undefined {
+  switch (role) {
+    case "cookie":
+      return cookiesFor(value);
     case "authorization":
       return readBearer(value) === undefined ? value : undefined;
     case "referer":
       return value.includes("?") ? withoutQueryTokens(value) : value;
+    case "token":
+      return undefined;
     default:
-      return isTokenHeader(lower) ? undefined : value;
+      return value;
   }
 }
 
-function isTokenHeader(lower: string): boolean {
-  return lower.length === tokenHeader.length && lower[0] === "x" && lower.replaceAll("_", "-") === tokenHeader;
+function cookiesFor(header: string): string | undefined {
+  const others = withoutSessionCookies(header);
+  return others && withinCookieLimit(others);
 }
 
 /** Text beyond ASCII as the bytes of its UTF-8, which is how headers are written here. */
@@ -86,7 +110,7 @@ function headerBytes(text: string): string {
 function passedHeaders(
   exchange: Exchange,
   host: string,
-  rewrite: (lower: string, value: string) => string | undefined,
+  rewrite: (role: Role, value: string) => string | undefined,
 ): string[] {
   const { request, head, client } = exchange;
   const { rawHeaders } = request;
@@ -94,9 +118,9 @@ function passedHeaders(
   const headers = ["Host", host];
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index]!;
-    const lower = name.toLowerCase();
-    if (isDropped(lower) || (listed.size > 0 && listed.has(lower) && !endToEnd.has(lower))) continue;
-    const value = rewrite(lower, rawHeaders[index + 1]!);
+    const role = roleOf(name);
+    if (role === "drop" || (listed.size > 0 && isListed(name, listed))) continue;
+    const value = role === "pass" ? rawHeaders[index + 1]! : rewrite(role, rawHeaders[index + 1]!);
     if (value !== undefined) headers.push(name, value);
   }
   pushForwardedHeaders(client, headers);
@@ -104,10 +128,9 @@ function passedHeaders(
   return headers;
 }
 
-/** Apps read `X_Forwarded_For` and `X-Forwarded-For` from the same variable (RFC 3875 §4.1.18): both spellings are one name. */
-function isDropped(lower: string): boolean {
-  const dashed = lower.includes("_") ? lower.replaceAll("_", "-") : lower;
-  return ours.has(dashed) || isHopByHop(dashed);
+function isListed(name: string, listed: ReadonlySet<string>): boolean {
+  const lower = name.toLowerCase();
+  return listed.has(lower) && !endToEnd.has(lower);
 }
 
 function upstreamHost({ route, port }: Target, publicHost: string): string {

@@ -1,6 +1,7 @@
-import { buildConnector, Pool } from "undici";
+import { buildConnector } from "undici";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import type { Target } from "./exchange.ts";
+import { UpstreamPool } from "./upstream-pool.ts";
 
 export type UpstreamTimeouts = {
   readonly connectTimeoutMs: number;
@@ -8,10 +9,10 @@ export type UpstreamTimeouts = {
   readonly bodyIdleSeconds: number;
 };
 
-type Pools = { readonly run: number; readonly byPort: Map<number, Pool> };
+type Pools = { readonly run: number; readonly byPort: Map<number, UpstreamPool> };
 
 /** The largest head that an app may answer with, in bytes; Traefik takes as much. */
-const maxResponseHead = 1 << 20;
+export const maxResponseHead = 1 << 20;
 
 /**
  * Keep-alive connections to sandboxes. They belong to one run of one sandbox: the next container may have another
@@ -26,7 +27,7 @@ export class UpstreamPools {
   }
 
   /** The pool of this port, or undefined when the route has no endpoint for it. */
-  for({ id, port, route }: Target): Pool | undefined {
+  for({ id, port, route }: Target): UpstreamPool | undefined {
     let pools = this.#pools.get(id);
     if (pools === undefined || pools.run !== route.run) {
       this.drop(id);
@@ -57,10 +58,8 @@ export class UpstreamPools {
     await Promise.all(pools.map((pool) => pool.destroy()));
   }
 
-  #open(origin: string): Pool {
-    return new Pool(origin, {
-      connections: null,
-      pipelining: 1,
+  #open(origin: string): UpstreamPool {
+    return new UpstreamPool(origin, {
       connect: reuseTellingConnector(this.#timeouts.connectTimeoutMs),
       headersTimeout: this.#timeouts.headTimeoutSeconds * 1000,
       bodyTimeout: this.#timeouts.bodyIdleSeconds * 1000,

@@ -12,15 +12,12 @@ import { silent } from "../testing/fixture.ts";
 import { newPair } from "../testing/tokens.ts";
 import type { AccessConfig } from "./access-config.ts";
 import { AccessKeeper } from "./access-keeper.ts";
-import { parseKeySet } from "./key-set.ts";
 
 const nothing: AccessConfig = {
   ...{ tokenSecrets: [], jwksUrl: null, jwksFile: null, redirectUrl: null, denyMode: "redirect" },
 };
 
-function newKeeper(t: Test, config: Partial<AccessConfig> = {}) {
-  const database = new Database(":memory:", () => {});
-  t.teardown(() => database.close());
+function newKeeper(t: Test, config: Partial<AccessConfig> = {}, database = newDatabase(t)) {
   const clock = { now: 1_000_000 };
   const store = new AccessStore(database);
   const options = { store, secure: true, logger: silent, now: () => clock.now };
@@ -28,14 +25,24 @@ function newKeeper(t: Test, config: Partial<AccessConfig> = {}) {
   const told: AccessMessage[] = [];
   keeper.subscribe((line) => told.push(JSON.parse(line)));
   const kids = () => keeper.message().settings.keys.map(({ alg, kid }) => `${alg} ${kid}`);
-  return { keeper, clock, told, kids, store };
+  return { keeper, clock, told, kids, store, database };
+}
+
+function newDatabase(t: Test): Database {
+  const database = new Database(":memory:", () => {});
+  t.teardown(() => database.close());
+  return database;
 }
 
 /** A key set at a URL, which a test changes; counts how often it was asked for. */
 async function serveKeys(t: Test) {
-  const served = { keys: [newPair("one").jwk], status: 200, asked: 0, url: "" };
-  const server = createServer((_, response) => {
+  const released = Promise.withResolvers<void>();
+  const hold: (() => void) | undefined = undefined as (() => void) | undefined;
+  const served = { keys: [newPair("one").jwk], status: 200, asked: 0, url: "", hold, release: released.resolve };
+  const server = createServer(async (_, response) => {
     served.asked++;
+    served.hold?.();
+    if (served.hold !== undefined) await released.promise;
     response
       .writeHead(served.status, { "content-type": "application/json" })
       .end(JSON.stringify({ keys: served.keys }));
@@ -83,6 +90,55 @@ t.test("AccessKeeper keeps the keys it has while the key set is away", async (t)
   t.same([kids(), served.asked], [["ES256 one"], 2]);
 });
 
+t.test("AccessKeeper begins with the keys that a URL told the control before it", async (t) => {
+  const served = await serveKeys(t);
+  const { keeper, database } = newKeeper(t, { jwksUrl: served.url });
+  await keeper.refresh();
+  served.status = 500;
+  const next = newKeeper(t, { jwksUrl: served.url }, database);
+  t.match(
+    next.told,
+    [{ settings: { keys: [{ alg: "ES256", kid: "one" }] } }],
+    "gateways hear of no moment without them",
+  );
+  await next.keeper.refresh();
+  t.same(next.kids(), ["ES256 one"]);
+  t.same(
+    newKeeper(t, { jwksUrl: `${served.url}/other` }, database).kids(),
+    [],
+    "those of another URL are none of this one",
+  );
+  t.same(newKeeper(t, {}, database).kids(), []);
+});
+
+t.test("AccessKeeper.refresh() lets go of a key that is gone from its set", async (t) => {
+  const served = await serveKeys(t);
+  served.keys = [newPair("one").jwk, newPair("two").jwk];
+  const { keeper, kids, database } = newKeeper(t, { jwksUrl: served.url });
+  await keeper.refresh();
+  t.same(kids(), ["ES256 one", "ES256 two"]);
+  served.keys = served.keys.slice(1);
+  await keeper.refresh();
+  t.same(kids(), ["ES256 two"]);
+  t.same(newKeeper(t, { jwksUrl: served.url }, database).kids(), ["ES256 two"], "nor does the next control know it");
+});
+
+t.test("AccessKeeper.reload() looks at the new key set while the old one does not answer", async (t) => {
+  const [slow, served] = [await serveKeys(t), await serveKeys(t)];
+  const asked = Promise.withResolvers<void>();
+  slow.hold = asked.resolve;
+  const { keeper, kids } = newKeeper(t, { jwksUrl: slow.url });
+  const first = keeper.refresh();
+  await asked.promise;
+  await keeper.reload({ ...nothing, jwksUrl: served.url });
+  await keeper.refresh();
+  t.same(kids(), ["ES256 one"]);
+  slow.release();
+  await first;
+  t.same(kids(), ["ES256 one"]);
+  t.equal(served.asked, 1);
+});
+
 t.test("AccessKeeper.reload() takes a configuration whole, or not at all", async (t) => {
   const { keeper, kids, told } = newKeeper(t, { tokenSecrets: [{ kid: "a", secret: "s" }] });
   const bad = join(newDirectory(t), "keys.json");
@@ -112,26 +168,4 @@ t.test("AccessKeeper forgets revocations that have no meaning any more", async (
   t.same(keeper.message().revocations, []);
   store.prune(clock.now);
   t.same(store.revocations(0), []);
-});
-
-t.test("parseKeySet() takes public keys of the three kinds by name, and nothing secret of them", async (t) => {
-  const { jwk, privateKey } = newPair("p");
-  const whole = { ...privateKey.export({ format: "jwk" }), kid: "p" };
-  const others = [
-    { ...jwk, kid: undefined },
-    { ...jwk, use: "enc" },
-    { ...jwk, alg: "RS256" },
-    { ...jwk, key_ops: ["sign"] },
-    { kty: "oct", k: "c2VjcmV0", kid: "shared" },
-    { kty: "EC", crv: "P-384", x: "a", y: "b", kid: "curve" },
-    { kty: "RSA", n: "AQAB", e: "AQAB", kid: "short" },
-    null,
-    "text",
-  ];
-  const keys = await parseKeySet(JSON.stringify({ keys: [whole, ...others] }), "here");
-  t.equal(keys.length, 1);
-  t.match(keys[0], { alg: "ES256", kid: "p" });
-  t.notOk(JSON.stringify(keys).includes(whole.d!));
-  for (const text of ["", "[]", "null", '{"keys":1}'])
-    await t.rejects(parseKeySet(text, "here"), { name: "KeySetError" });
 });

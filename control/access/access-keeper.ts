@@ -36,11 +36,14 @@ export class AccessKeeper {
   #fileKeys: readonly AccessKey[] = [];
   #urlKeys: readonly AccessKey[] = [];
   #askedAt = Number.NEGATIVE_INFINITY;
-  #asking: Promise<void> | undefined;
+  /** A look at the key sets that is under way, and whose they are. */
+  #asking: { readonly config: AccessConfig; readonly done: Promise<void> } | undefined;
 
   constructor(config: AccessConfig, options: AccessKeeperOptions) {
     this.#config = config;
     this.#options = options;
+    // Without them a start of control would end every session that came of one of them.
+    if (config.jwksUrl !== null) this.#urlKeys = options.store.keySet(config.jwksUrl);
     this.sessionKey = options.store.sessionKey();
     this.state.apply(this.message());
   }
@@ -50,7 +53,7 @@ export class AccessKeeper {
     const { jwksFile } = this.#config;
     if (jwksFile !== null) this.#fileKeys = await readKeySetFile(jwksFile);
     this.#tell(this.message());
-    void this.refresh();
+    this.#refreshSoon();
   }
 
   /**
@@ -63,14 +66,14 @@ export class AccessKeeper {
     this.#config = config;
     this.#fileKeys = fileKeys;
     this.#tell(this.message());
-    void this.refresh();
+    this.#refreshSoon();
   }
 
   /** Looks at the key sets once more, unless that was done just now. */
   async findKeys(): Promise<KeyAnswer> {
     const { now } = this.#options;
     if (now() - this.#askedAt >= cooldownMs) await this.refresh();
-    else await this.#asking;
+    else await this.#asking?.done;
     return { access: this.message(), retryAfterMs: Math.max(0, this.#askedAt + cooldownMs - now()) };
   }
 
@@ -123,25 +126,35 @@ export class AccessKeeper {
     this.#changed.add(listener);
   }
 
-  /** One look at a time; a key set that cannot be read leaves its keys as they were. */
+  /** Looks at the key sets, once for all who ask meanwhile; one that cannot be read leaves its keys as they were. */
   refresh(): Promise<void> {
-    const { jwksUrl, jwksFile } = this.#config;
-    if (jwksUrl === null && jwksFile === null) return Promise.resolve();
+    const config = this.#config;
+    if (config.jwksUrl === null && config.jwksFile === null) return Promise.resolve();
     this.#askedAt = this.#options.now();
-    this.#asking ??= this.#look(this.#config).finally(() => {
-      this.#asking = undefined;
+    if (this.#asking?.config === config) return this.#asking.done;
+    const done = this.#look(config).finally(() => {
+      if (this.#asking?.done === done) this.#asking = undefined;
     });
-    return this.#asking;
+    this.#asking = { config, done };
+    return done;
+  }
+
+  #refreshSoon(): void {
+    this.refresh().catch((error) => this.#options.logger.error({ err: error }, "the key sets cannot be looked at"));
   }
 
   async #look({ jwksUrl, jwksFile }: AccessConfig): Promise<void> {
+    const { logger, store, now } = this.#options;
     const before = JSON.stringify([this.#fileKeys, this.#urlKeys]);
     const keep = (name: string) => (error: unknown) =>
-      void this.#options.logger.warn({ err: error }, `${name} cannot be read: its keys stay as they are`);
+      void logger.warn({ err: error }, `${name} cannot be read: its keys stay as they are`);
     const fromFile = jwksFile === null ? [] : await readKeySetFile(jwksFile).catch(keep("SANDBOXD_PREVIEW_JWKS_FILE"));
     const fromUrl = jwksUrl === null ? [] : await fetchKeySet(jwksUrl).catch(keep("SANDBOXD_PREVIEW_JWKS_URL"));
     if (fromFile && this.#config.jwksFile === jwksFile) this.#fileKeys = fromFile;
-    if (fromUrl && this.#config.jwksUrl === jwksUrl) this.#urlKeys = fromUrl;
+    if (jwksUrl !== null && fromUrl && this.#config.jwksUrl === jwksUrl) {
+      this.#urlKeys = fromUrl;
+      store.keepKeySet(jwksUrl, fromUrl, now());
+    }
     if (JSON.stringify([this.#fileKeys, this.#urlKeys]) !== before) this.#tell(this.message());
   }
 

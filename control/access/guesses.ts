@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { addressBlock } from "./address-block.ts";
 
 type Record = { failures: number; lastAt: number; waiting: number };
 
@@ -9,7 +10,7 @@ const firstDelayMs = 100;
 const longestDelayMs = 5_000;
 /** So many of one address may wait at a time; the next ones are told to come back. */
 const mostWaiting = 16;
-const mostAddresses = 10_000;
+const mostBlocks = 10_000;
 
 /**
  * Slows down whoever guesses secrets: each wrong one of an address is answered later than the one before. Right ones are
@@ -18,7 +19,7 @@ const mostAddresses = 10_000;
 export class Guesses {
   readonly #now: () => number;
   readonly #pause: (milliseconds: number) => Promise<unknown>;
-  readonly #byAddress = new Map<string, Record>();
+  readonly #byBlock = new Map<string, Record>();
 
   constructor(now: () => number, pause: (milliseconds: number) => Promise<unknown> = (ms) => delay(ms)) {
     this.#now = now;
@@ -28,8 +29,9 @@ export class Guesses {
   /** A wrong secret came from this address. Resolves when it may be answered; false: with 429 and not with 401. */
   async wrong(address: string): Promise<boolean> {
     const now = this.#now();
-    const known = this.#byAddress.get(address);
-    const record = known !== undefined && now - known.lastAt < forgivenAfterMs ? known : this.#begin(address);
+    const block = addressBlock(address);
+    const known = this.#byBlock.get(block);
+    const record = known !== undefined && now - known.lastAt < forgivenAfterMs ? known : this.#begin(block);
     record.failures++;
     record.lastAt = now;
     if (record.failures <= freeFailures) return true;
@@ -40,10 +42,10 @@ export class Guesses {
     return true;
   }
 
-  #begin(address: string): Record {
-    if (this.#byAddress.size >= mostAddresses) this.#byAddress.delete(this.#byAddress.keys().next().value!);
+  #begin(block: string): Record {
+    if (this.#byBlock.size >= mostBlocks) this.#byBlock.delete(this.#byBlock.keys().next().value!);
     const record = { failures: 0, lastAt: 0, waiting: 0 };
-    this.#byAddress.set(address, record);
+    this.#byBlock.set(block, record);
     return record;
   }
 }

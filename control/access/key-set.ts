@@ -22,14 +22,13 @@ export async function readKeySetFile(path: string): Promise<readonly AccessKey[]
   return await parseKeySet(text, path);
 }
 
-/** The keys at a URL; redirections are not followed. Throws KeySetError. */
-export async function fetchKeySet(url: string, signal?: AbortSignal): Promise<readonly AccessKey[]> {
-  const timeout = AbortSignal.timeout(fetchTimeoutMs);
+/** The keys at a URL; redirections are not followed, and the whole answer has one time limit. Throws KeySetError. */
+export async function fetchKeySet(url: string, { timeoutMs = fetchTimeoutMs } = {}): Promise<readonly AccessKey[]> {
   try {
     const answer = await fetch(url, {
       redirect: "error",
       headers: { accept: "application/jwk-set+json, application/json" },
-      signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+      signal: AbortSignal.timeout(timeoutMs),
     });
     if (!answer.ok) throw new KeySetError(`${url} answered ${answer.status}`);
     return await parseKeySet(await readBounded(answer), url);

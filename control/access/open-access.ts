@@ -9,6 +9,7 @@ import { ShareStore } from "../sqlite/share-store.ts";
 import type { AccessConfig } from "./access-config.ts";
 import { AccessKeeper } from "./access-keeper.ts";
 import type { ApiToken } from "./api-token.ts";
+import { ApiTokens } from "./api-tokens.ts";
 import { Shares } from "./shares.ts";
 import { checkSignature } from "./signature.ts";
 
@@ -30,7 +31,7 @@ export type Access = {
   readonly verifier: TokenVerifier;
   readonly audit: AuditLog;
   /** Who may call the API from beyond this machine, as a reload has it. */
-  readonly doors: { tokens: readonly ApiToken[] };
+  readonly tokens: ApiTokens;
   /** Lets go of what has no meaning any more. */
   readonly prune: (auditRetentionDays: number) => void;
 };
@@ -53,5 +54,5 @@ export async function openAccess({ database, config, apiTokens, origin, logger, 
     shareStore.prune(now() - dayMs);
     if (auditRetentionDays > 0) audit.prune(now() - auditRetentionDays * dayMs);
   };
-  return { store, keeper, shares, verifier, audit, doors: { tokens: apiTokens }, prune };
+  return { store, keeper, shares, verifier, audit, tokens: new ApiTokens(apiTokens), prune };
 }

@@ -1,7 +1,10 @@
+import { once } from "node:events";
 import { writeFileSync } from "node:fs";
+import { get, type IncomingMessage } from "node:http";
 import { join } from "node:path";
 import t, { type Test } from "tap";
-import { newDirectory, startControl } from "../testing/control.ts";
+import { appBody, newDirectory, startControl } from "../testing/control.ts";
+import { newPair } from "../testing/tokens.ts";
 
 const host = "api.preview.localhost";
 
@@ -64,4 +67,37 @@ t.test("a bad file changes nothing, whatever is good in it", async (t) => {
   t.equal(await status("old-secret"), 200);
   const { items } = (await control.call("GET", "/v1/audit?action=settings.reload&outcome=failed")).body;
   t.equal(items.length, 8);
+});
+
+t.test("a token that is gone, or is good for less, ends what it still reads", async (t) => {
+  const tokens = "SANDBOXD_API_TOKENS=gone:gone-secret,less:less-secret,new:old-secret,kept:kept-secret\n";
+  const { control, write } = await withFile(t, tokens);
+  const { id } = (await control.call("POST", "/v1/sandboxes", { body: appBody })).body;
+  const follow = async (secret: string) => {
+    const headers = { host, authorization: `Bearer ${secret}` };
+    const path = `/v1/sandboxes/${id}/logs?follow=true`;
+    const [answer] = await once(get({ socketPath: control.plane.socketPath, path, headers }), "response");
+    answer.on("error", () => {}).resume();
+    return answer as IncomingMessage;
+  };
+  const [kept, ...ended] = [await follow("kept-secret"), await follow("gone-secret"), await follow("less-secret")];
+  ended.push(await follow("old-secret"));
+  const closed = ended.map((answer) => new Promise((resolve) => answer.once("close", resolve)));
+  await write("SANDBOXD_API_TOKENS=less:less-secret:read,new:new-secret,kept:kept-secret\n");
+  await Promise.all(closed);
+  t.notOk(kept.destroyed);
+  kept.destroy();
+});
+
+t.test("of two reloads at once the later one stands, and each is whole", async (t) => {
+  const { status, write, control } = await withFile(t, "SANDBOXD_API_TOKENS=a:old-secret\n");
+  const file = join(newDirectory(t), "keys.json");
+  writeFileSync(file, JSON.stringify({ keys: [newPair("of-the-first").jwk] }));
+  const first = write(`SANDBOXD_API_TOKENS=a:first-secret\nSANDBOXD_PREVIEW_JWKS_FILE=${file}\n`);
+  const second = write("SANDBOXD_API_TOKENS=a:second-secret\n");
+  t.same(await Promise.all([first, second]), [true, true]);
+  t.same([await status("first-secret"), await status("second-secret")], [401, 200]);
+  const watch = control.watch();
+  await watch.next();
+  t.match(watch.access[0], { settings: { keys: [] } });
 });

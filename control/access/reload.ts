@@ -17,7 +17,7 @@ export async function reloadAccess(access: Access, read: () => Reloadable, logge
   try {
     const { apiTokens, access: config } = read();
     await access.keeper.reload(config);
-    access.doors.tokens = apiTokens;
+    access.tokens.replace(apiTokens);
     const detail = { tokens: apiTokens.map(({ name }) => name), kids: config.tokenSecrets.map(({ kid }) => kid) };
     logger.info(detail, "the environment file was read again");
     access.audit.record({ ...entry, outcome: "done", detail });
@@ -29,4 +29,14 @@ export async function reloadAccess(access: Access, read: () => Reloadable, logge
     access.audit.record({ ...entry, outcome: "failed", detail: { problems: problems.length } });
     return false;
   }
+}
+
+/** Each begins when the one before has ended, so that what was asked for last is what stands. */
+export function oneAtATime<Arguments extends unknown[], Result>(act: (...given: Arguments) => Promise<Result>) {
+  let last: Promise<unknown> = Promise.resolve();
+  return (...given: Arguments): Promise<Result> => {
+    const next = last.then(() => act(...given));
+    last = next.catch(() => {});
+    return next;
+  };
 }

@@ -66,6 +66,17 @@ export class Shares {
     for (const { id } of this.list(sandboxId)) this.revoke(sandboxId, id);
   }
 
+  /** Which preview a share's token is for, good or not: its port, or the first of its sandbox; undefined for none of ours. */
+  placeOf(
+    token: string,
+    firstPort: (id: SandboxId) => number | undefined,
+  ): { id: SandboxId; port: number } | undefined {
+    const named = readShareToken(token, this.#options.keeper.sessionKey);
+    const share = named === undefined ? undefined : this.#options.store.find(hashOf(token), named);
+    const port = share && (share.port ?? firstPort(share.sandboxId));
+    return share === undefined || port === undefined ? undefined : { id: share.sandboxId, port };
+  }
+
   /** Says what a share's token opens, after it has counted a use if there is to be one. */
   redeem({ token, id, port, spend }: ShareRequest): ShareOutcome {
     const { store, keeper, now } = this.#options;

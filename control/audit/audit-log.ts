@@ -1,10 +1,11 @@
 import type { RefusalReport } from "#contract/access.ts";
+import { addressBlock } from "../access/address-block.ts";
 import type { AuditEntry, AuditFilter, AuditStore, RecordedAudit } from "../sqlite/audit-store.ts";
 
 /** Refusals of one address are recorded one by one up to so many a minute, and counted past that. */
 const refusalsPerMinute = 30;
 const minuteMs = 60_000;
-const mostAddresses = 10_000;
+const mostBlocks = 10_000;
 
 type Window = { begunAt: number; recorded: number; passedOver: number };
 
@@ -19,10 +20,11 @@ export class AuditLog {
     this.#now = now;
   }
 
-  record(entry: AuditEntry): void {
-    if (entry.outcome !== "refused") return this.#store.append([entry], this.#now());
-    const admitted = this.#admit(entry);
+  /** False when it was merely counted. */
+  record(entry: AuditEntry): boolean {
+    const admitted = entry.outcome === "refused" ? this.#admit(entry) : entry;
     if (admitted !== undefined) this.#store.append([admitted], this.#now());
+    return admitted !== undefined;
   }
 
   /** What a gateway worker turned away at private previews. */
@@ -45,7 +47,7 @@ export class AuditLog {
   }
 
   #admit(entry: AuditEntry): AuditEntry | undefined {
-    const window = this.#window(entry.ip ?? "");
+    const window = this.#window(addressBlock(entry.ip ?? ""));
     if (window.recorded >= refusalsPerMinute) {
       window.passedOver++;
       return undefined;
@@ -56,13 +58,13 @@ export class AuditLog {
     return passedOver === 0 ? entry : { ...entry, detail: { ...entry.detail, passed_over: passedOver } };
   }
 
-  #window(address: string): Window {
+  #window(block: string): Window {
     const now = this.#now();
-    const known = this.#windows.get(address);
+    const known = this.#windows.get(block);
     if (known !== undefined && now - known.begunAt < minuteMs) return known;
-    if (this.#windows.size >= mostAddresses) this.#windows.delete(this.#windows.keys().next().value!);
+    if (this.#windows.size >= mostBlocks) this.#windows.delete(this.#windows.keys().next().value!);
     const window = { begunAt: now, recorded: 0, passedOver: known?.passedOver ?? 0 };
-    this.#windows.set(address, window);
+    this.#windows.set(block, window);
     return window;
   }
 }

@@ -22,7 +22,9 @@ async function main(target: string | undefined): Promise<number> {
     const path = resolve(target);
     await mkdir(dirname(path), { recursive: true });
     const text = renderStatic(await readFile(template, "utf8"), settings);
-    await writeWhole(path, text, { mode: 0o644, stagingDirectories: [dirname(path)], verify: () => {} });
+    // With the key of an external account in it, it is Traefik's alone.
+    const mode = settings.resolver?.externalAccount ? 0o600 : 0o644;
+    await writeWhole(path, text, { mode, stagingDirectories: [dirname(path)], verify: () => {} });
     return 0;
   } catch (error) {
     if (!(error instanceof EnvironmentError)) throw error;

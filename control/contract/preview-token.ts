@@ -18,16 +18,20 @@ const leewaySeconds = 60;
 const compact = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)$/;
 const longestSubject = 255;
 
-/** Takes a token apart. Undefined for what is not a compact JWS over a JSON object with a `kid`, or has critical extensions. */
+/**
+ * Takes a token apart. Undefined for what is not a compact JWS over a JSON object, has critical extensions or an unencoded
+ * payload (RFC 7797), or a signature that could be written otherwise (RFC 4648 §3.5): one token has one name.
+ */
 export function readToken(text: string): TokenParts | undefined {
   if (text.length > longestToken) return undefined;
   const match = compact.exec(text);
   if (match === null) return undefined;
+  if (Buffer.from(match[3]!, "base64url").toString("base64url") !== match[3]) return undefined;
   const header = readObject(match[1]!);
   const payload = readObject(match[2]!);
   if (header === undefined || payload === undefined) return undefined;
-  const { alg, kid, crit } = header;
-  if (typeof alg !== "string" || crit !== undefined) return undefined;
+  const { alg, kid, crit, b64 } = header;
+  if (typeof alg !== "string" || crit !== undefined || b64 !== undefined) return undefined;
   return { alg, kid: typeof kid === "string" ? kid : "", payload };
 }
 

@@ -14,22 +14,24 @@ type Cookies = {
   readonly rest: string | undefined;
 };
 
-/** A browser sends the same header again and again: it is taken apart once. */
+/** A browser sends the same header again and again, and each one is looked at twice: it is taken apart once. */
 const recent = new Map<string, Cookies>();
+let last: { readonly header: string; readonly cookies: Cookies } | undefined;
 const keptRecent = 256;
 const longestKept = 8192;
 const none: readonly string[] = [];
 
 /** The values of the session cookies of a Cookie header, in their order; a page may have planted some of them. */
 export function readSessionCookies(header: string | undefined, secure: boolean): readonly string[] {
-  if (header === undefined || !mention.test(header)) return none;
-  const { plain, strict } = takeApart(header);
-  return secure ? strict : plain;
+  const cookies = header === undefined ? undefined : takeApart(header);
+  if (cookies === undefined) return none;
+  return secure ? cookies.strict : cookies.plain;
 }
 
 /** A Cookie header without ours, byte for byte otherwise; undefined when nothing is left. */
 export function withoutSessionCookies(header: string): string | undefined {
-  return mention.test(header) ? takeApart(header).rest : header;
+  const cookies = takeApart(header);
+  return cookies === undefined ? header : cookies.rest;
 }
 
 /** A Cookie header with nothing but ours. */
@@ -39,9 +41,16 @@ export function onlySessionCookies(header: string): string | undefined {
   return found.length === 0 ? undefined : found.join(";").trimStart();
 }
 
-function takeApart(header: string): Cookies {
-  const known = recent.get(header);
-  if (known !== undefined) return known;
+/** Undefined for a header that has none of ours. */
+function takeApart(header: string): Cookies | undefined {
+  if (last?.header === header) return last.cookies;
+  if (!mention.test(header)) return undefined;
+  const cookies = recent.get(header) ?? parse(header);
+  if (header.length <= longestKept) last = { header, cookies };
+  return cookies;
+}
+
+function parse(header: string): Cookies {
   const pairs = header.split(";");
   const others = pairs.filter((pair) => !ours.test(pair));
   const cookies = {

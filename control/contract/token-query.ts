@@ -4,7 +4,8 @@ const mostTried = 4;
 /** Whether there may be a token in a request target; cheap, for it is asked of every request. */
 export function mayHaveQueryToken(target: string): boolean {
   const query = target.indexOf("?");
-  return query >= 0 && /[?&][^=&]*(?:token|%)/i.test(target.slice(query));
+  // A name is looked at from its own beginning alone, whatever is in it: from anywhere else it would take quadratic time.
+  return query >= 0 && /[?&][^=&?]*(?:token|%)/i.test(target.slice(query));
 }
 
 /** The tokens of a request target's query, in their order. */

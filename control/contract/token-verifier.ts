@@ -18,10 +18,15 @@ export type TokenVerifierOptions = {
   readonly now?: () => number;
 };
 
+const unknownKey: Verdict = { reason: "bad_signature" };
+
 /** So many verdicts are kept, good and bad ones apart, so that nobody's rubbish drives out what others use. */
 const keptVerdicts = 20_000;
-/** Those in use right now are found without a hash. */
+/** Those in use right now are found without a hash of ours, and by no more of them than tells most of them apart. */
 const keptRecent = 256;
+const tailLength = 24;
+
+type Recent = { readonly token: string; readonly verdict: Verdict };
 
 /** Verifies tokens once: what was found is kept by the token's hash. Whether it opens a door is judged anew each time. */
 export class TokenVerifier {
@@ -29,7 +34,9 @@ export class TokenVerifier {
   readonly #now: () => number;
   readonly #good = new Map<string, Verdict>();
   readonly #bad = new Map<string, Verdict>();
-  readonly #recent = { session: new Map<string, Verdict>(), token: new Map<string, Verdict>() };
+  /** Which keys these verdicts are about: another number, other keys. */
+  #era = 0;
+  readonly #recent = { session: new Map<string, Recent>(), token: new Map<string, Recent>() };
 
   constructor(options: TokenVerifierOptions) {
     this.#options = options;
@@ -38,6 +45,7 @@ export class TokenVerifier {
 
   /** Forgets what a change of the keys may have made wrong. */
   forget(): void {
+    this.#era++;
     this.#good.clear();
     this.#bad.clear();
     this.#recent.session.clear();
@@ -47,13 +55,14 @@ export class TokenVerifier {
   /** What is known of it without waiting; `session`: it stood where our own sessions stand, and can be nothing else. */
   known(token: string, session: boolean): Verdict | undefined {
     const recent = session ? this.#recent.session : this.#recent.token;
-    const found = recent.get(token);
-    if (found !== undefined) return found;
+    const tail = token.slice(-tailLength);
+    const found = recent.get(tail);
+    if (found !== undefined && found.token === token) return found.verdict;
     const name = nameOf(token, session);
     const good = this.#good.get(name);
     if (good === undefined) return this.#bad.get(name);
     if (recent.size >= keptRecent) recent.delete(recent.keys().next().value!);
-    recent.set(token, good);
+    recent.set(tail, { token, verdict: good });
     return good;
   }
 
@@ -61,10 +70,14 @@ export class TokenVerifier {
   async verify(token: string, session: boolean): Promise<Verdict> {
     const known = this.known(token, session);
     if (known !== undefined) return known;
+    const era = this.#era;
     const parts = readToken(token);
     if (parts === undefined) return this.#keep(token, session, { reason: "malformed" });
     const verdict = session ? await this.#verifySession(token, parts) : await this.#verifyToken(token, parts);
-    return this.#keep(token, session, verdict);
+    if (era !== this.#era) return await this.verify(token, session);
+    // Its key may turn up at any time, and then nothing would say that the verdict is out of date.
+    const isPassing = verdict === unknownKey && this.#options.state.settings?.keysMayGrow;
+    return isPassing ? verdict : this.#keep(token, session, verdict);
   }
 
   async #verifySession(token: string, { alg, kid, payload }: TokenParts): Promise<Verdict> {
@@ -79,7 +92,8 @@ export class TokenVerifier {
     const { state, findKey, checkSignature } = this.#options;
     if (state.key(alg, kid) === undefined && state.settings?.keysMayGrow && alg !== "HS256") await findKey(kid);
     const key = state.key(alg, kid);
-    if (key === undefined || !(await checkSignature(token, key))) return { reason: "bad_signature" };
+    if (key === undefined) return unknownKey;
+    if (!(await checkSignature(token, key))) return { reason: "bad_signature" };
     return readPreviewClaims(payload, { kid, fingerprint: key.fingerprint }, this.#now());
   }
 

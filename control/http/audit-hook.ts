@@ -15,19 +15,25 @@ declare module "fastify" {
   interface FastifyRequest {
     /** The id of what a call has made. */
     made: string | null;
+    isRecorded: boolean;
   }
 }
 
-/** Records every call that changes something, and every refusal: what the gateway says for itself is no call of anybody's. */
+/**
+ * Records every call that changes something, and every refusal: what the gateway says for itself is no call of anybody's.
+ * It is done before the answer goes out: a caller who hangs up gets none.
+ */
 export function auditCalls(server: ApiServer, audit: AuditLog): void {
   server.decorateRequest("made", null);
+  server.decorateRequest("isRecorded", false);
   server.addHook("onSend", async (request, reply, payload) => {
+    // An answer that could not be sent is followed by one that says so.
+    if (request.isRecorded) return payload;
+    request.isRecorded = true;
     if (reply.statusCode === 201 && typeof payload === "string") request.made = idIn(payload);
-    return payload;
-  });
-  server.addHook("onResponse", async (request, reply) => {
     const entry = entryOf(request, reply);
     if (entry !== undefined) audit.record(entry);
+    return payload;
   });
 }
 
@@ -54,7 +60,11 @@ function targetOf(params: unknown): string | null {
 }
 
 function detailOf({ params, body, made }: FastifyRequest): Readonly<Record<string, unknown>> {
-  const { share, snapshot, revocation } = (params ?? {}) as Record<string, string | undefined>;
+  const named = (params ?? {}) as Record<string, string | undefined>;
+  // Whatever else stands there may be a secret.
+  const [share, snapshot, revocation] = ["share", "snapshot", "revocation"].map((name) =>
+    named[name] === undefined ? undefined : (parseSandboxId(named[name]) ?? "malformed"),
+  );
   const isObject = typeof body === "object" && body !== null && !Array.isArray(body);
   const fields = isObject
     ? Object.keys(body)

@@ -140,6 +140,25 @@ t.test("the socket opens a few paths to everybody and hides the metrics from all
   t.equal((await call("/healthz/../v1/sandboxes")).status, 401);
 });
 
+t.test("the metrics are hidden under every spelling of their path, and no other path is open by one", async (t) => {
+  for (const variables of [tokens, { SANDBOXD_API_AUTH_DISABLED: "true" }]) {
+    const { call } = await edge(t, variables);
+    for (const path of ["/metrics", "/%6detrics", "/metric%73", "/metrics?x", "/metrics;x", "/metrics/", "//metrics"]) {
+      const { status, text } = await call(path, "Bearer one-secret");
+      t.equal(status, 404, path);
+      t.notMatch(text, /^# HELP/m, path);
+    }
+  }
+  const { call } = await edge(t, tokens);
+  for (const path of [
+    "/healthz/",
+    "/healthz/../v1/sandboxes",
+    "/healthz%2f..%2fv1/sandboxes",
+    "/v1/sandboxes;/healthz",
+  ])
+    t.equal((await call(path)).status, 401, path);
+});
+
 t.test("the socket is open with authentication off, and shut without tokens", async (t) => {
   const off = await edge(t, { SANDBOXD_API_AUTH_DISABLED: "true" });
   t.equal((await off.call("/v1/sandboxes")).status, 200);

@@ -1,13 +1,14 @@
 import { BlockList } from "node:net";
 import type { FastifyRequest } from "fastify";
 import { gatewayApiHost } from "#contract/gateway-api.ts";
+import type { ApiToken } from "../access/api-token.ts";
 import { ApiError, notFound } from "../api-error.ts";
 import type { EdgeAccess } from "./edge-access.ts";
 
 /** Who calls. The name of a token goes into the record. */
 export type Caller =
   | { readonly kind: "operator"; readonly name: "operator" }
-  | { readonly kind: "token"; readonly name: string }
+  | { readonly kind: "token"; readonly name: string; readonly token: ApiToken }
   /** At the edge with authentication switched off, or on a path that needs none. */
   | { readonly kind: "anonymous"; readonly name: "anonymous" }
   | { readonly kind: "gateway"; readonly name: "gateway" };

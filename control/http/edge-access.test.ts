@@ -72,6 +72,21 @@ t.test("Guesses are answered later and later, forgiven, and never at others' cos
   t.equal(pauses.length, 9);
 });
 
+t.test("Guesses and the audit log take the addresses of one IPv6 subscriber for one", async (t) => {
+  const pauses: number[] = [];
+  const guesses = new Guesses(
+    () => 0,
+    async (milliseconds) => void pauses.push(milliseconds),
+  );
+  for (let index = 0; index < 6; index++) await guesses.wrong(`2001:db8:1:2::${index}`);
+  t.same(pauses, [100]);
+  const control = await startControl(t, { SANDBOXD_API_TOKENS: "a:aaa" });
+  for (let index = 0; index < 40; index++) {
+    await control.callSocket("GET", "/v1/sandboxes", { headers: { ...edge, "x-real-ip": `2001:db8:1:2::${index}` } });
+  }
+  t.equal((await control.call("GET", "/v1/audit")).body.items.length, 30);
+});
+
 t.test("Guesses keeps only so many of one address waiting", async (t) => {
   const guesses = new Guesses(
     () => 0,

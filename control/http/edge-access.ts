@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { FastifyRequest } from "fastify";
 import { type ApiToken, includes, scopeOf } from "../access/api-token.ts";
+import type { ApiTokens } from "../access/api-tokens.ts";
 import { CallRate } from "../access/call-rate.ts";
 import { Guesses } from "../access/guesses.ts";
 import { ApiError, notFound } from "../api-error.ts";
@@ -8,8 +9,7 @@ import type { Caller } from "./door.ts";
 
 export type EdgeAccessOptions = {
   readonly disabled: boolean;
-  /** As they are now: a reload changes them. */
-  readonly tokens: () => readonly ApiToken[];
+  readonly tokens: ApiTokens;
   /** Of one token; 0: any number. */
   readonly callsPerSecond: number;
   readonly guesses?: Guesses;
@@ -39,18 +39,19 @@ export class EdgeAccess {
 
   /** Who makes this call. Throws ApiError `unauthorized`, `forbidden`, `not_found` or `too_many_requests`. */
   admit(request: FastifyRequest): Caller | Promise<Caller> {
-    const path = request.url.split("?", 1)[0]!;
-    if (path === hiddenAtTheEdge) throw notFound("Not found");
-    if (openAtTheEdge.has(path)) return anonymous;
+    // The route and not the path: a path has many spellings.
+    const route = request.routeOptions.url ?? "";
+    if (route === hiddenAtTheEdge) throw notFound("Not found");
+    if (openAtTheEdge.has(route)) return anonymous;
     if (this.#options.disabled) return admitAnybody(request);
     const { authorization } = request.headers;
-    const token = findToken(authorization, this.#options.tokens());
+    const token = findToken(authorization, this.#options.tokens.all);
     if (token === undefined) return this.#refuse(addressOf(request), authorization !== undefined);
-    const caller: Caller = { kind: "token", name: token.name };
+    const caller: Caller = { kind: "token", name: token.name, token };
     request.caller = caller;
     const retryAfterSeconds = this.#rate.take(token.name);
     if (retryAfterSeconds > 0) throw new ApiError("too_many_requests", "Too many calls", { retryAfterSeconds });
-    const needed = scopeOf(request.method, request.routeOptions.url ?? path);
+    const needed = scopeOf(request.method, route);
     if (!includes(token.scope, needed))
       throw new ApiError("forbidden", `This call needs a token of the scope ${needed}`);
     return caller;

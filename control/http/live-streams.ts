@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { FastifyReply } from "fastify";
+import type { Caller } from "./door.ts";
 
 /** A watcher that lets so much pile up is cut: it comes back and resumes. */
 const defaultMostBuffered = 64 * 1024 * 1024;
@@ -22,7 +23,8 @@ export type LiveStream = {
 
 /** The live streams of one server, so that it can be closed. */
 export class LiveStreams {
-  readonly #open = new Set<ServerResponse>();
+  /** Each with whoever asked for it. */
+  readonly #open = new Map<ServerResponse, Caller | undefined>();
   readonly #mostBuffered: number;
   #closed = false;
 
@@ -35,7 +37,7 @@ export class LiveStreams {
     reply.hijack();
     const response = reply.raw;
     const over = new AbortController();
-    this.#open.add(response);
+    this.#open.set(response, reply.request.caller);
     response.on("close", () => {
       this.#open.delete(response);
       over.abort();
@@ -58,11 +60,16 @@ export class LiveStreams {
   /** Ends every stream, after what was pushed to it; one that does not take that soon is cut. */
   close(): void {
     this.#closed = true;
-    for (const response of this.#open) {
+    for (const response of this.#open.keys()) {
       response.end();
       const cut = setTimeout(() => response.destroy(), endPatienceMs);
       response.on("close", () => clearTimeout(cut));
     }
+  }
+
+  /** Breaks off the streams of callers who may not be there any more. */
+  cutWhere(isUnwelcome: (caller: Caller) => boolean): void {
+    for (const [response, caller] of this.#open) if (caller !== undefined && isUnwelcome(caller)) response.destroy();
   }
 
   /** Whether there is room for more. */

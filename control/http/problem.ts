@@ -65,7 +65,8 @@ export function errorAnswer(error: ApiError, url: string): ErrorAnswer {
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const known = toApiError(error);
   if (known.code === "internal")
-    request.log.error({ err: error, method: request.method, url: request.url }, "internal error");
+    // Without its query, which may have a token in it.
+    request.log.error({ err: error, method: request.method, path: request.url.split("?", 1)[0] }, "internal error");
   const { status, headers, body } = errorAnswer(known, request.url);
   return reply.code(status).headers(headers).type("application/json; charset=utf-8").send(JSON.stringify(body));
 }

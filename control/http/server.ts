@@ -12,11 +12,13 @@ import type { Caller, Door } from "./door.ts";
 import { closeLingering } from "./linger.ts";
 import { LiveStreams } from "./live-streams.ts";
 import { answerError } from "./problem.ts";
-import { accessRoutes } from "./routes/access.ts";
 import { auditRoutes } from "./routes/audit.ts";
+import { certificateRoutes } from "./routes/certificate.ts";
+import { forwardAuthRoutes } from "./routes/forward-auth.ts";
 import { gatewayRoutes } from "./routes/gateway.ts";
 import { gatewayAccessRoutes } from "./routes/gateway-access.ts";
 import { healthRoutes } from "./routes/health.ts";
+import { landingRoutes } from "./routes/landing.ts";
 import { lifecycleRoutes } from "./routes/lifecycle.ts";
 import { observeRoutes } from "./routes/observe.ts";
 import { revocationRoutes } from "./routes/revocations.ts";
@@ -78,6 +80,8 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
   server.setErrorHandler(answerError);
   server.setNotFoundHandler((request, reply) => answerError(notFound("There is nothing at this path"), request, reply));
   const streams = new LiveStreams();
+  const { tokens } = api.access;
+  tokens.onReplace(() => streams.cutWhere((caller) => caller.kind === "token" && !tokens.has(caller.token)));
   server.addHook("preClose", async () => streams.close());
   await server.register(swagger, {
     openapi: {
@@ -95,8 +99,10 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
     observeRoutes(routes, api, streams);
     shareRoutes(routes, api);
     revocationRoutes(routes, api);
-    accessRoutes(routes, api);
+    landingRoutes(routes, api);
+    forwardAuthRoutes(routes, api);
     auditRoutes(routes, api, streams);
+    certificateRoutes(routes, api);
     shortRoutes(routes, api);
     if (!door.servesGateway) return;
     gatewayRoutes(routes, api, streams);

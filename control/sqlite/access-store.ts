@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { ulid } from "ulid";
-import type { Revocation } from "#contract/access.ts";
+import type { AccessKey, Revocation } from "#contract/access.ts";
 import type { Database } from "./database.ts";
 
 export type StoredRevocation = { readonly id: string; readonly revocation: Revocation; readonly createdAt: number };
 
-/** Our own key, and what was revoked. */
+/** Our own key, what was revoked, and what a key set answered last. */
 export class AccessStore {
   readonly #database: Database;
 
@@ -43,6 +43,21 @@ export class AccessStore {
 
   deleteRevocation(id: string): boolean {
     return this.#database.transaction(() => this.#database.run("DELETE FROM revocations WHERE id = ?", id)) > 0;
+  }
+
+  /** What this URL answered last that was good; none for one that did not yet. */
+  keySet(url: string): readonly AccessKey[] {
+    const row = this.#database.get<{ keys: string }>("SELECT keys FROM key_sets WHERE url = ?", url);
+    return row === undefined ? [] : (JSON.parse(row.keys) as AccessKey[]);
+  }
+
+  /** Keeps a key set in place of every other: what an operator turned away from may be out of date when it comes back. */
+  keepKeySet(url: string, keys: readonly AccessKey[], now: number): void {
+    this.#database.transaction(() => {
+      this.#database.run("DELETE FROM key_sets");
+      const sql = "INSERT INTO key_sets (url, keys, read_at) VALUES (?, ?, ?)";
+      this.#database.run(sql, url, JSON.stringify(keys), now);
+    });
   }
 
   prune(now: number): void {

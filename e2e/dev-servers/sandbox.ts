@@ -13,13 +13,15 @@ export type Control = {
 
 /** A sandbox with a checkout of a project in it, seen by the one who works on that project. */
 export class Sandbox {
+  readonly id: string;
   readonly url: URL;
   readonly #api: string;
   readonly #directory: string;
 
-  private constructor(url: URL, api: string, directory: string) {
+  private constructor(id: string, url: URL, control: Control, directory: string) {
+    this.id = id;
     this.url = url;
-    this.#api = api;
+    this.#api = `http://${control.api}/v1/sandboxes/${id}`;
     this.#directory = directory;
   }
 
@@ -35,7 +37,7 @@ export class Sandbox {
       // Nobody shall hear of a test.
       env: { NEXT_TELEMETRY_DISABLED: "1" },
     })) as { previews: [{ url: string }] };
-    return new Sandbox(new URL(sandbox.previews[0].url), `http://${control.api}/v1/sandboxes/${id}`, directory);
+    return new Sandbox(id, new URL(sandbox.previews[0].url), control, directory);
   }
 
   async read(file: string): Promise<string> {
@@ -61,6 +63,10 @@ export class Sandbox {
 
   async setHostPolicy(policy: "localhost" | "preserve"): Promise<void> {
     await call(this.#api, "PATCH", { host_policy: policy });
+  }
+
+  async makePrivate(): Promise<void> {
+    await call(this.#api, "PATCH", { visibility: "private" });
   }
 
   async stop(): Promise<void> {

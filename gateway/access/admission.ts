@@ -7,10 +7,12 @@ import { isShareToken, readShareToken } from "#contract/share-token.ts";
 import { TokenVerifier } from "#contract/token-verifier.ts";
 import type { ControlClient } from "../control-client.ts";
 import type { Target } from "../exchange.ts";
+import type { RoutingTable } from "../routing-table.ts";
 import { checkSignature } from "./signature.ts";
 
 export type AdmissionOptions = {
   readonly control: ControlClient;
+  readonly table: RoutingTable;
   readonly logger: Logger;
   /** Epoch milliseconds. */
   readonly now?: () => number;
@@ -66,12 +68,12 @@ export class Admission extends EventEmitter<{ change: [] }> {
     return { kind: "denied", reason: first?.reason ?? "no_token", credential: first?.credential };
   }
 
-  /** Decides after finding out. Throws ControlUnavailableError when a share's use cannot be asked for. */
+  /** Decides after finding out, by what is true then. Throws ControlUnavailableError when a share's use cannot be asked for. */
   async decide(credentials: readonly Credential[], target: Target): Promise<Decision> {
     let first: { reason: AccessReason; credential: Credential } | undefined;
     for (const credential of credentials) {
       const finding = await this.#find(credential, target);
-      const reason = "grant" in finding ? this.#judge(finding.grant, target) : finding.reason;
+      const reason = this.#judgeAnew(finding, target);
       if (reason === undefined && "grant" in finding) return { kind: "admitted", credential, ...finding };
       first ??= { reason: reason!, credential };
     }
@@ -87,7 +89,9 @@ export class Admission extends EventEmitter<{ change: [] }> {
   /** Uses a share once. Throws ControlUnavailableError. */
   async spend({ token, place }: Credential, target: Target): Promise<Finding> {
     if (place === "cookie" || !isShareToken(token)) throw new Error("only shares can be spent");
-    return await this.#askForShare(token, target, true);
+    const finding = await this.#askForShare(token, target, true);
+    const reason = this.#judgeAnew(finding, target);
+    return reason === undefined ? finding : { reason };
   }
 
   async #find({ token, place }: Credential, target: Target): Promise<Finding> {
@@ -110,6 +114,12 @@ export class Admission extends EventEmitter<{ change: [] }> {
       ...{ subject: undefined, jti: undefined, kid: undefined, fingerprint: undefined },
     };
     return { grant, limited };
+  }
+
+  /** After a wait: the sandbox may have changed as well as what is revoked. */
+  #judgeAnew(finding: Finding, target: Target): AccessReason | undefined {
+    target.route = this.#options.table.get(target.id) ?? target.route;
+    return "grant" in finding ? this.#judge(finding.grant, target) : finding.reason;
   }
 
   #judge(grant: Grant, { id, port, route }: Target): AccessReason | undefined {

@@ -44,6 +44,25 @@ t.test("a share of limited use shows a page first, and its button opens it", asy
   t.equal(heads.length, 0);
 });
 
+t.test("the button works on its own page alone", async (t) => {
+  const { ask, line, spent } = await startShared(t, { limited: true });
+  const elsewhere = [
+    "Sec-Fetch-Site: cross-site\r\n",
+    "Sec-Fetch-Site: same-site\r\nOrigin: https://sibling.example\r\n",
+    "Sec-Fetch-Site: none\r\n",
+    "Origin: https://evil.example\r\n",
+  ];
+  for (const said of elsewhere) {
+    const answer = await ask(`${navigation}${form}${said}`, line("POST"));
+    t.match([statusOf(answer), headerOf(answer, "x-sandbox-gateway")], [200, "redeem"], said);
+    t.equal(headerOf(answer, "set-cookie"), undefined);
+  }
+  t.equal(spent(), 0);
+  const own = `${navigation}${form}Sec-Fetch-Site: same-origin\r\nOrigin: null\r\n`;
+  t.equal(statusOf(await ask(own, line("POST"))), 303);
+  t.equal(spent(), 1);
+});
+
 t.test("a share link of a program's is served once for each use, without a session", async (t) => {
   const { ask, line, spent, heads } = await startShared(t, { limited: true });
   const answer = await ask("", line());

@@ -1,11 +1,12 @@
 import type { CredentialPlace, Grant } from "#contract/access.ts";
+import { comesFromOwnHost } from "#contract/asking-page.ts";
 import { mintSession } from "#contract/session.ts";
 import { sessionCookie } from "#contract/session-cookie.ts";
 import { withoutQueryTokens } from "#contract/token-query.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Pages } from "../pages/pages.ts";
 import { answer, type Refuser } from "../refuse.ts";
-import { statePath } from "../request-class.ts";
+import { isNavigation, statePath } from "../request-class.ts";
 import type { Admission } from "./admission.ts";
 
 /** What is to be done with a request whose URL has a token in it. */
@@ -19,8 +20,10 @@ export function redemptionOf(exchange: Exchange, place: CredentialPlace | undefi
   if (exchange.upgrade !== undefined) return "serve";
   if (place !== "query") return isOpening(exchange) ? "clean-url" : "serve";
   if (isOnlyLooking(exchange)) return "show-page";
-  if (!isOpening(exchange)) return isPressingTheButton(exchange) ? "open" : "serve";
-  return limited ? "show-page" : "open";
+  if (isOpening(exchange)) return limited ? "show-page" : "open";
+  if (!isEmptyForm(exchange)) return "serve";
+  // A page that sends its visitor's browser here has pressed no button.
+  return isFromOwnHost(exchange) ? "open" : "show-page";
 }
 
 function isOnlyLooking({ request, class: kind, head }: Exchange): boolean {
@@ -38,14 +41,19 @@ function isOnlyLooking({ request, class: kind, head }: Exchange): boolean {
 }
 
 function isOpening({ request, class: kind }: Exchange): boolean {
-  return kind === "navigation" && request.method === "GET";
+  return isNavigation(kind) && request.method === "GET";
 }
 
-/** The empty form that the page's button posts. */
-function isPressingTheButton({ request, class: kind, head }: Exchange): boolean {
+/** What the page's button posts. */
+function isEmptyForm({ request, class: kind, head }: Exchange): boolean {
   if (request.method !== "POST" || head.body.kind !== "none") return false;
   const { "content-type": type = "", accept = "" } = request.headers;
-  return kind === "navigation" || type.startsWith("application/x-www-form-urlencoded") || accept.includes("text/html");
+  return isNavigation(kind) || type.startsWith("application/x-www-form-urlencoded") || accept.includes("text/html");
+}
+
+function isFromOwnHost({ request, head }: Exchange): boolean {
+  const { origin, "sec-fetch-site": site } = request.headers;
+  return comesFromOwnHost({ host: head.host, origin, site: site as string | undefined });
 }
 
 /** Shows the page with the button. */

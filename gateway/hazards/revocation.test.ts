@@ -13,7 +13,7 @@ import {
   statusOf,
 } from "./private-preview.ts";
 import { addRoute, RawClient } from "./test-gateway.ts";
-import { claimsFor, hmacKey, nowSeconds, token } from "./test-tokens.ts";
+import { claimsFor, hmacKey, nowSeconds, publicKey, token, tokenBy } from "./test-tokens.ts";
 
 const header = (text: string) => `X-Preview-Token: ${text}\r\n`;
 const upgrade =
@@ -184,3 +184,44 @@ async function openShare(t: Test, preview: PrivatePreview, { limited }: { limite
   t.match(preview.control.shareRequests, []);
   return await openSession(preview, text);
 }
+
+t.test("who was revoked while its share was being used is refused", async (t) => {
+  const preview = await startPrivatePreview(t);
+  const revoked = () => preview.control.revoke({ kind: "sandbox", sandboxId: preview.id, at: Date.now(), until });
+  const granted = {
+    outcome: "granted",
+    share: "S1",
+    port: null,
+    limited: false,
+    expiresAt: until,
+    issuedAt: 0,
+  } as const;
+  const used = Promise.withResolvers<void>();
+  preview.control.accept = async (call) => {
+    if (call === "shares" && preview.control.shareRequests.length === 1) {
+      // It is looked at already, and used only after the gateway has heard of the revocation.
+      await settle(preview, revoked);
+      used.resolve();
+    }
+    return true;
+  };
+  preview.control.share = () => granted;
+  const text = mintShareToken("01JB2Q8Z6X3V9K4M7N0P5R1S2T", preview.control.access.settings.sessionKey);
+  const answer = await preview.ask("", `GET /late?preview_token=${text} HTTP/1.1`);
+  await used.promise;
+  t.equal(reasonOf(answer), "revoked");
+  t.same(preview.heads, []);
+});
+
+t.test("a sandbox that changes hands while a token is verified goes by its new owner", async (t) => {
+  const preview = await startPrivatePreview(t, { route: { owner: "ada" }, settings: { keys: [], keysMayGrow: true } });
+  const { access } = preview.control;
+  const grown = { ...access, settings: { ...access.settings, keys: [publicKey("ES256")] } };
+  preview.control.findKeys = () => ({ access: grown, retryAfterMs: 60_000 });
+  preview.control.accept = async (call) => {
+    if (call === "keys") await addRoute(preview, { ...preview.route, owner: "bob" });
+    return true;
+  };
+  t.equal(reasonOf(await preview.ask(header(tokenBy("ES256", claimsFor(preview.id))))), "wrong_user");
+  t.same(preview.heads, []);
+});

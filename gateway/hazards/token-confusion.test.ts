@@ -27,6 +27,13 @@ t.test("a token without a signature, or with one that its header chose, opens no
     "a key set of its own": tokenBy("ES256", claims, { kid: "attacker", jku: "http://127.0.0.1:1/jwks" }),
     "a certificate of its own": tokenBy("RS256", claims, { kid: "attacker", x5u: "http://127.0.0.1:1/c", x5c: ["AA"] }),
     "critical extensions": token(claims, { crit: ["b64"], b64: false }),
+    "no critical extensions": token(claims, { crit: [] }),
+    "an unencoded payload that is not said to be critical": token(claims, { b64: false }),
+    "a key's certificate in the header": token(claims, { kid: "attacker", x5c: ["AA"], "x5t#S256": "AA" }),
+    "a key in the header beside a known name": tokenBy("ES256", claims, {
+      kid: "RS256-key",
+      jwk: (publicKey("ES256") as { jwk: object }).jwk,
+    }),
     "our own session key's name": token({ ...claims, aud: "sandbox-session" }, { kid: "session" }),
   };
   for (const [name, text] of Object.entries(forged)) {
@@ -60,6 +67,13 @@ t.test("a kid is a name and nothing else", async (t) => {
   }
 });
 
+/** The same bytes by another last character: of its six bits the last two say nothing (RFC 4648 §3.5). */
+function withSpareBits(signature: string): string {
+  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  const last = alphabet.indexOf(signature.at(-1)!);
+  return `${signature.slice(0, -1)}${alphabet[last ^ 1]}`;
+}
+
 t.test("a token is what its signature covers, byte for byte", async (t) => {
   const preview = await startPrivatePreview(t);
   const good = token(claimsFor(preview.id));
@@ -71,6 +85,12 @@ t.test("a token is what its signature covers, byte for byte", async (t) => {
     "four parts": `${good}.${signature}`,
     "five parts, as if it were encrypted": `${good}.AA.AA`,
     padding: `${good}=`,
+    "the other alphabet": `${head}.${payload}.${signature.replace(/./, "+")}`,
+    "bits behind the signature's end": `${head}.${payload}.${withSpareBits(signature)}`,
+    "white space before": `${head}.${payload}.\t${signature}`,
+    "an escape": `${head}%2E${payload}.${signature}`,
+    "two payloads": `${head}.${payload}.${payload}.${signature}`,
+    "another token's header": `${encode({ alg: "HS256", kid: "main", typ: "JWT" })}.${payload}.${signature}`,
     "another first byte": `${head}.${payload}.${signature[0] === "A" ? "B" : "A"}${signature.slice(1)}`,
     "white space inside": `${head}.${payload} .${signature}`,
     "a nested token": token(JSON.stringify(good), { cty: "JWT" }),

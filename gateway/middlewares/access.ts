@@ -1,5 +1,6 @@
 import type { AccessReason } from "#contract/access.ts";
-import { type Credential, readCredentials } from "#contract/credentials.ts";
+import { isForeignPage } from "#contract/asking-page.ts";
+import { type Credential, type CredentialSources, readCredentials } from "#contract/credentials.ts";
 import { mayHaveQueryToken, withoutQueryTokens } from "#contract/token-query.ts";
 import type { Admission, Decision } from "../access/admission.ts";
 import { deny } from "../access/denial.ts";
@@ -11,6 +12,7 @@ import type { Pages } from "../pages/pages.ts";
 import type { Refuser } from "../refuse.ts";
 
 export type AccessOptions = {
+  readonly domain: string;
   readonly admission: Admission;
   readonly refusals: RefusalLedger;
   readonly refuser: Refuser;
@@ -24,10 +26,10 @@ export type AccessOptions = {
 export function access(options: AccessOptions): Middleware {
   return (next) => (exchange) => {
     if (exchange.target!.route.visibility === "public") return admitToPublic(exchange, next, options);
-    const { admission, refuser } = options;
+    const { admission, refuser, domain } = options;
     const { settings } = admission.state;
     if (settings === undefined) return refuser.refuse(exchange, "control_unavailable", { retryAfterSeconds: 1 });
-    const credentials = readCredentials(sourcesOf(exchange), settings.secure);
+    const credentials = readCredentials(sourcesOf(exchange, domain), settings.secure);
     const decision = admission.decideNow(credentials, exchange.target!);
     if (decision !== undefined) return conclude(exchange, decision, next, options);
     void decideLater(exchange, credentials, next, options);
@@ -45,9 +47,21 @@ function admitToPublic(exchange: Exchange, next: Handler, { admission }: AccessO
   next(exchange);
 }
 
-function sourcesOf({ request: { headers }, head }: Exchange) {
-  const previewToken = headers["x-preview-token"] as string | undefined;
-  return { cookie: headers.cookie, previewToken, authorization: headers.authorization, target: head.target };
+/** A session is for the sandbox's own pages: when another one asks, the browser's cookie says nothing. */
+function sourcesOf(exchange: Exchange, domain: string): CredentialSources {
+  const { request, head } = exchange;
+  const { cookie, authorization, "x-preview-token": previewToken } = request.headers;
+  const counts = cookie !== undefined && !comesFromForeignPage(exchange, domain);
+  const sources = { authorization, previewToken: previewToken as string | undefined, target: head.target };
+  return { cookie: counts ? cookie : undefined, ...sources };
+}
+
+function comesFromForeignPage({ request, head, target }: Exchange, domain: string): boolean {
+  const { origin, referer, "sec-fetch-site": site, "sec-fetch-mode": mode } = request.headers;
+  const asking = { method: request.method!, host: head.host, origin, referer };
+  const { id, route } = target!;
+  const preview = { id, domain, origins: route.cors?.origins ?? [] };
+  return isForeignPage({ ...asking, site: site as string | undefined, mode: mode as string | undefined }, preview);
 }
 
 async function decideLater(

@@ -25,7 +25,7 @@ export function apiHost({ socketPath, refuser }: { readonly socketPath: string; 
       return refuser.refuse(exchange, "bad_request", { detail: "The API takes no WebSocket here." });
     }
     exchange.redial = () => refuser.refuse(exchange, "control_unavailable", { retryAfterSeconds: 2 });
-    const policy = { noindex: true, hostname: exchange.head.host, isOurs: true };
+    const policy = { noindex: true, host: exchange.head.host, isOurs: true };
     relay(exchange, { dispatcher: pool, headers: apiHeaders(exchange), policy, refuser });
   };
   return Object.assign(handle, { [Symbol.asyncDispose]: () => pool.destroy() });

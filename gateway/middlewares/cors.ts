@@ -10,10 +10,11 @@ export function cors(): Middleware {
   return (next) => (exchange) => {
     const policy = exchange.target!.route.cors;
     const { origin } = exchange.request.headers;
-    if (policy === null || origin === undefined || exchange.upgrade !== undefined) return next(exchange);
-    const allowed = isAllowed(origin, policy);
-    if (exchange.class === "preflight") return answerPreflight(exchange, policy, allowed ? origin : undefined);
-    exchange.cors = [...(allowed ? allowance(origin, policy) : []), "Vary", "Origin"];
+    if (policy === null || exchange.upgrade !== undefined) return next(exchange);
+    const allowed = origin !== undefined && isAllowed(origin, policy) ? origin : undefined;
+    if (exchange.class === "preflight") return answerPreflight(exchange, policy, allowed);
+    // To whoever says no origin as well: a cache may keep that answer for those who do.
+    exchange.cors = [...(allowed === undefined ? [] : allowance(allowed, policy)), "Vary", "Origin"];
     next(exchange);
   };
 }

@@ -23,12 +23,7 @@ export function forward({ pools, refuser, tunnel, expectContinue }: ForwardOptio
     const dispatcher = pools.for(target);
     if (dispatcher === undefined) return exchange.redial!(exchange);
     const noindex = target.route.wakePolicy.noindex ?? true;
-    const policy = { noindex, hostname: hostname(exchange.head.host), cors: exchange.cors };
+    const policy = { noindex, host: exchange.head.host, cors: exchange.cors };
     relay(exchange, { dispatcher, headers: upstreamHeaders(exchange, target), policy, refuser });
   };
-}
-
-function hostname(host: string): string {
-  const colon = host.lastIndexOf(":");
-  return (colon < 0 ? host : host.slice(0, colon)).toLowerCase();
 }

@@ -1,4 +1,4 @@
-import { parseHost } from "#contract/preview-host.ts";
+import { type ParsedHost, parseHost } from "#contract/preview-host.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import type { Exchange, Handler, Middleware } from "../exchange.ts";
 import type { Refuser } from "../refuse.ts";
@@ -15,10 +15,14 @@ export type IdentifyOptions = {
 /** How long a request waits for the first word of control, in a gateway that has just started. */
 const firstSnapshotMs = 5_000;
 
+/** Previews that are asked for come again and again: so many spellings of their hosts are kept parsed. */
+const keptHosts = 10_000;
+
 /** Tells from the host which sandbox and port a request is for. Unknown ones are answered from memory. */
 export function identify({ domain, table, refuser, api }: IdentifyOptions): Middleware {
+  const previews = new Map<string, ParsedHost>();
   return (next) => (exchange) => {
-    const host = parseHost(exchange.head.host, domain);
+    const host = previews.get(exchange.head.host) ?? parse(exchange.head.host);
     switch (host.kind) {
       case "preview":
         return find(host.id, host.port, exchange, next);
@@ -36,6 +40,14 @@ export function identify({ domain, table, refuser, api }: IdentifyOptions): Midd
       }
     }
   };
+
+  function parse(text: string): ParsedHost {
+    const host = parseHost(text, domain);
+    if (host.kind !== "preview" || !table.get(host.id)) return host;
+    if (previews.size >= keptHosts) previews.clear();
+    previews.set(text, host);
+    return host;
+  }
 
   function find(id: SandboxId, port: number, exchange: Exchange, next: Handler): void {
     // Before the first snapshot nothing is known, so nothing may be called unknown.

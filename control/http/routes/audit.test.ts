@@ -1,3 +1,5 @@
+import { connect } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import t from "tap";
 import { appBody, startControl } from "../../testing/control.ts";
 
@@ -90,4 +92,28 @@ t.test("the audit log is for admins", async (t) => {
   const control = await startControl(t, tokens);
   t.equal((await control.callSocket("GET", "/v1/audit", as("eve-secret"))).status, 403);
   t.equal((await control.callSocket("GET", "/v1/audit", as("ada-secret"))).status, 200);
+});
+
+t.test("a call is recorded although its caller does not wait for the answer", async (t) => {
+  const control = await startControl(t);
+  const { id } = (await control.call("POST", "/v1/sandboxes", { body: appBody })).body;
+  const [host, port] = control.plane.address.split(":") as [string, string];
+  const socket = connect(Number(port), host);
+  socket.write(`DELETE /v1/sandboxes/${id} HTTP/1.1\r\nHost: localhost\r\n\r\n`, () => socket.destroy());
+  const entries = async () => (await control.call("GET", "/v1/audit?action=sandbox.remove")).body.items;
+  while ((await entries()).length === 0) await nextTurn();
+  t.match(await entries(), [{ target: id }]);
+});
+
+t.test("a token that is taken for a share's name is not recorded", async (t) => {
+  const control = await startControl(t);
+  const { id } = (await control.call("POST", "/v1/sandboxes", { body: appBody })).body;
+  const path = `/v1/sandboxes/${id}/shares`;
+  const { url } = (await control.call("POST", path, { body: {} })).body;
+  const token = new URL(url).searchParams.get("preview_token")!;
+  t.equal((await control.call("DELETE", `${path}/${token}`)).status, 404);
+  t.equal((await control.call("DELETE", `/v1/revocations/${token}`)).status, 404);
+  const { text } = await control.call("GET", "/v1/audit");
+  t.match(text, /share\.remove/);
+  t.notOk(text.toLowerCase().includes(token.toLowerCase()));
 });
