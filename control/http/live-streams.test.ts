@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import fastify from "fastify";
 import t, { type Test } from "tap";
 import { request } from "undici";
@@ -7,7 +8,11 @@ async function open(t: Test, options?: { mostBuffered: number }) {
   const streams = new LiveStreams(options);
   const server = fastify();
   const opened = Promise.withResolvers<LiveStream>();
-  server.get("/", async (_, reply) => opened.resolve(streams.open(reply, "text/plain")));
+  const connected = Promise.withResolvers<Socket>();
+  server.get("/", async (request, reply) => {
+    connected.resolve(request.raw.socket);
+    opened.resolve(streams.open(reply, "text/plain"));
+  });
   const url = await server.listen({ port: 0, host: "127.0.0.1" });
   t.teardown(() => {
     streams.close();
@@ -15,7 +20,7 @@ async function open(t: Test, options?: { mostBuffered: number }) {
   });
   const { body, headers } = await request(url);
   body.on("error", () => {});
-  return { streams, stream: await opened.promise, body, headers };
+  return { streams, stream: await opened.promise, socket: await connected.promise, body, headers };
 }
 
 t.test("open() sends its head at once, and end() ends it properly", async (t) => {
@@ -27,6 +32,12 @@ t.test("open() sends its head at once, and end() ends it properly", async (t) =>
   t.equal(await body.text(), "ab");
   t.ok(stream.signal.aborted);
   stream.push("too late");
+});
+
+t.test("push() hands over what it says before anybody else is answered", async (t) => {
+  const { stream, socket } = await open(t);
+  stream.push("a");
+  t.equal(socket.writableLength, 0);
 });
 
 t.test("cut() ends it like a broken connection", async (t) => {

@@ -76,6 +76,8 @@ export class LiveStreams {
   #push(response: ServerResponse, text: string): boolean {
     if (response.destroyed || response.writableEnded) return false;
     const hasRoom = response.write(text);
+    // Now, and not at the end of this turn: whoever is answered meanwhile may ask the reader about what this says.
+    response.socket?.uncork();
     if (response.writableLength > this.#mostBuffered) response.destroy();
     return hasRoom;
   }
