@@ -1,4 +1,5 @@
 import t from "tap";
+import { gatewayApiHost } from "#contract/gateway-api.ts";
 import { claimsFor, hmacToken } from "../../control/testing/tokens.ts";
 import { Chain, headerOf, navigation, openSession, secret, statusOf } from "./chain.ts";
 
@@ -65,6 +66,10 @@ t.test("the API host cannot be told that a call is the gateway's or the operator
   for (const path of ["/gateway/routes?worker=x", "/gateway/activity", "/gateway/refusals", "/gateway/shares"]) {
     const answer = await chain.edge(as("admin-secret"), `GET ${path} HTTP/1.1`);
     t.equal(statusOf(answer), 404, path);
+  }
+  for (const host of [gatewayApiHost, gatewayApiHost.toUpperCase(), "localhost", "127.0.0.1"]) {
+    const answer = await chain.ask(host, "", "GET /gateway/routes?worker=x HTTP/1.1");
+    t.equal(headerOf(answer, "x-sandbox-gateway"), "misdirected", host);
   }
 });
 
