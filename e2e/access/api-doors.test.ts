@@ -1,3 +1,5 @@
+import { join } from "node:path";
+import Sqlite from "better-sqlite3";
 import t from "tap";
 import { gatewayApiHost } from "#contract/gateway-api.ts";
 import { claimsFor, hmacToken } from "../../control/testing/tokens.ts";
@@ -192,4 +194,18 @@ t.test("the audit log has every change and every refusal, with who and from wher
     entries.map((entry) => (entry as unknown as { id: number }).id).reverse(),
   );
   t.equal(statusOf(await box.ask(navigation)), 404, "and the sandbox is gone");
+
+  const database = new Sqlite(join(chain.directory, "state", "sandboxd.db"));
+  for (const sql of [
+    "UPDATE audit_log SET actor_name = 'eve'",
+    "UPDATE OR REPLACE audit_log SET id = 1 WHERE id = 2",
+    "DELETE FROM audit_log",
+    "DELETE FROM audit_log WHERE id = 1",
+    "REPLACE INTO audit_log SELECT * FROM audit_log WHERE id = 1",
+    "INSERT INTO audit_log SELECT * FROM audit_log WHERE id = 1 ON CONFLICT DO UPDATE SET actor_name = 'eve'",
+  ]) {
+    t.throws(() => database.exec(sql), /the audit log is never/, sql);
+  }
+  database.close();
+  t.same((await log()).reverse(), entries, "it is as it was");
 });
