@@ -7,23 +7,31 @@ import { join } from "node:path";
 import t, { type Test } from "tap";
 
 const root = import.meta.dirname;
+const script = join(root, "start.mjs");
 
-/** `npm start` as its user sees it, without npm: what it prints, and its end. */
+/** `npm start` as its user sees it, by itself without npm: what it prints, and its end. */
 class Start {
   output = "";
+  /** Whether nothing that was started has its output any more. */
+  #closed = false;
   readonly child;
   readonly ended: Promise<number | null>;
 
-  constructor(t: Test, dataDirectory: string, more: NodeJS.ProcessEnv = {}) {
+  constructor(t: Test, dataDirectory: string, more: NodeJS.ProcessEnv = {}, command = [process.execPath, script]) {
     const variables = { SANDBOXD_DATA_DIR: dataDirectory, SANDBOXD_ENV_FILE: join(dataDirectory, "none") };
     const binds = { GATEWAY_BIND: "127.0.0.1:0", SANDBOXD_API_BIND: "127.0.0.1:0" };
-    this.child = spawn(process.execPath, [join(root, "start.mjs")], {
+    const [file, ...args] = command;
+    this.child = spawn(file!, args, {
+      cwd: root,
       env: { PATH: process.env.PATH, ...variables, ...binds, ...more },
       stdio: ["ignore", "pipe", "pipe"],
       // A process group of its own, as a shell gives it: a signal to the group is a Ctrl-C.
       detached: true,
     });
-    this.ended = once(this.child, "close").then(([code]) => code);
+    this.ended = once(this.child, "close").then(([code]) => {
+      this.#closed = true;
+      return code;
+    });
     for (const stream of [this.child.stdout!, this.child.stderr!]) {
       stream.on("data", (chunk) => {
         this.output += chunk;
@@ -43,7 +51,7 @@ class Start {
   }
 
   async interrupt(): Promise<number | null> {
-    if (this.child.exitCode === null) process.kill(-this.child.pid!, "SIGINT");
+    if (!this.#closed) process.kill(-this.child.pid!, "SIGINT");
     return await this.ended;
   }
 }
@@ -79,6 +87,18 @@ t.test("npm start serves a demo sandbox, and finds it again the next time", asyn
   t.equal(await second.interrupt(), 0);
 });
 
+t.test("npm start ends everything when npm alone is asked to end", async (t) => {
+  const start = new Start(t, t.testdir(), {}, ["npm", "start"]);
+  const url = await start.line(previewLine);
+  const api = await start.line(apiLine);
+  t.equal((await get(url)).status, 200);
+  const exited = once(start.child, "exit");
+  start.child.kill("SIGTERM");
+  t.same(await exited, [0, null]);
+  await t.rejects(get(url), { code: "ECONNREFUSED" });
+  await t.rejects(fetch(`http://${api}/healthz`));
+});
+
 t.test("npm start names the variable of a taken port", async (t) => {
   const taken = createServer().listen(0, "127.0.0.1");
   await once(taken, "listening");
@@ -94,8 +114,8 @@ t.test("npm start names the variable of a taken port", async (t) => {
 });
 
 t.test("start.mjs says in one line what an older Node lacks", async (t) => {
-  const script = readFileSync(join(root, "start.mjs"), "utf8").replace(/process\.versions\.node/g, '"20.1.0"');
-  const child = spawn(process.execPath, ["--input-type=module", "--eval", script], { cwd: root, stdio: "pipe" });
+  const older = readFileSync(script, "utf8").replace(/process\.versions\.node/g, '"20.1.0"');
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", older], { cwd: root, stdio: "pipe" });
   let errors = "";
   child.stderr.on("data", (chunk) => {
     errors += chunk;

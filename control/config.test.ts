@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
-import { EnvironmentError, type Variables } from "#contract/environment.ts";
+import { EnvironmentError, EnvironmentReader, type Variables } from "#contract/environment.ts";
 import { controlVariables, readConfig } from "./config.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "config-"));
@@ -38,7 +38,7 @@ t.test("readConfig() has the defaults that are written down", async (t) => {
       keepaliveMaxSeconds: 86_400,
       maxUnattendedSeconds: 14_400,
     },
-    ...{ holdNavigationMs: 1500, holdSeconds: 60, gatewayUrl: "http://127.0.0.1:8080", certSource: "self-signed" },
+    ...{ holdNavigationMs: 1500, holdSeconds: 60, gatewayUrls: ["http://127.0.0.1:8080"], certSource: "self-signed" },
     traefikDynamicDirectory: "/var/lib/sandboxed/traefik/dynamic",
   });
   t.ok(Object.isFrozen(read({})));
@@ -102,8 +102,15 @@ t.test("readConfig() lets URLs follow TLS and the published ports", async (t) =>
   t.match(originOf({ PREVIEW_TLS: "true", HTTPS_PORT: "8443" }), { scheme: "https", publicPort: 8443 });
   t.match(originOf({ HTTP_PORT: "8000" }), { scheme: "http", publicPort: 8000 });
   t.match(originOf({ PREVIEW_SCHEME: "https" }), { scheme: "https", publicPort: 443 });
-  t.equal(read({ GATEWAY_BIND: "0.0.0.0:8081" }).gatewayUrl, "http://127.0.0.1:8081");
-  t.equal(read({ SANDBOXD_GATEWAY_URL: "http://gateway:8080/" }).gatewayUrl, "http://gateway:8080");
+  t.same(read({ GATEWAY_BIND: "0.0.0.0:8081" }).gatewayUrls, ["http://127.0.0.1:8081"]);
+  t.same(read({ SANDBOXD_GATEWAY_URL: "http://gateway:8080/" }).gatewayUrls, ["http://gateway:8080"]);
+});
+
+t.test("readConfig() reads the URLs of several gateways", async (t) => {
+  const { gatewayUrls } = read({ SANDBOXD_GATEWAY_URL: "http://127.0.0.1:8080, http://127.0.0.1:8081" });
+  t.same(gatewayUrls, ["http://127.0.0.1:8080", "http://127.0.0.1:8081"]);
+  t.match(problemsOf({ SANDBOXD_GATEWAY_URL: "http://127.0.0.1:8080,8081" }), [/SANDBOXD_GATEWAY_URL/]);
+  t.match(problemsOf({ SANDBOXD_GATEWAY_URL: "http://127.0.0.1:8080," }), [/SANDBOXD_GATEWAY_URL/]);
 });
 
 t.test("readConfig() tells an empty SANDBOXD_USERNS from an unset one", async (t) => {
@@ -119,29 +126,16 @@ t.test("readConfig() lays the process over its file", async (t) => {
 });
 
 t.test("controlVariables names every variable that is read", async (t) => {
-  const asked = new Set<string>();
-  const variables = new Proxy(noFile as Variables, {
-    get: (target, name) => {
-      if (typeof name === "string" && /^[A-Z][A-Z_]+$/.test(name)) asked.add(name);
-      return Reflect.get(target, name);
+  const read = new Set<string>();
+  t.intercept(EnvironmentReader.prototype, "raw", {
+    value(this: EnvironmentReader, name: string) {
+      read.add(name);
+      return undefined;
     },
   });
-  readConfig(variables);
-  const { readFile } = await import("node:fs/promises");
-  const readers = ["config.ts", "access/access-config.ts"];
-  const sources = await Promise.all(readers.map((file) => readFile(join(import.meta.dirname, file), "utf8")));
-  const source = sources.join("\n");
-  const read = source.match(/(?<=read\.[a-zA-Z]+\(")[A-Z_]+|(?<=read[A-Z][a-zA-Z]+\(read, ")[A-Z_]+/g) ?? [];
-  const known: readonly string[] = controlVariables;
-  const named = [...new Set<string>([...read, ...asked])].map((name) => name.replace("SANDBOXED_", "SANDBOXD_"));
-  t.same(
-    named.filter((name) => !known.includes(name)),
-    ["PATH"],
-  );
-  t.same(
-    known.filter((name) => !named.includes(name)),
-    [],
-  );
+  readConfig(noFile);
+  read.add("SANDBOXD_ENV_FILE");
+  t.strictSame([...read].sort(), [...controlVariables].sort());
 });
 
 t.test("readConfig() refuses bounds of memory in a wrong order", async (t) => {
@@ -150,4 +144,16 @@ t.test("readConfig() refuses bounds of memory in a wrong order", async (t) => {
   t.throws(() => readConfig(wrong), /SANDBOXD_MEM_EMERGENCY_PCT: each must be at most the one before/);
   const off = { SANDBOXD_MEM_HEADROOM_PCT: "0", SANDBOXD_MEM_REFUSE_WAKES_PCT: "0", SANDBOXD_MEM_EMERGENCY_PCT: "0" };
   t.match(readConfig({ ...noFile, ...off }), { memHeadroomPercent: 0, memEmergencyPercent: 0 });
+});
+
+t.test("readConfig() wants to know how a certificate is to be had", async (t) => {
+  t.match(problemsOf({ SANDBOXD_CERT_SOURCE: "acme" }), [/SANDBOXD_ACME_DNS must say how challenges are answered/]);
+  t.match(problemsOf({ SANDBOXD_CERT_SOURCE: "traefik" }), [/SANDBOXD_TRAEFIK_DNS_PROVIDER must name/]);
+  t.match(problemsOf({ SANDBOXD_CERT_SOURCE: "other" }), [/self-signed or file or acme or traefik/]);
+});
+
+t.test("readConfig() gives a hook what the operator wrote, and nothing of control's own", async (t) => {
+  const hook = { SANDBOXD_ACME_DNS: "exec", SANDBOXD_ACME_EXEC: "/hook" };
+  const { acme } = read({ ...hook, SANDBOXD_API_TOKENS: "ada:secret", SANDBOXED_ACME_EAB_KID: "", CF_TOKEN: "token" });
+  t.strictSame(acme?.dns, { method: "exec", program: "/hook", environment: { CF_TOKEN: "token" } });
 });

@@ -1,15 +1,17 @@
 import { join, resolve } from "node:path";
 import { highestSocketPathLength } from "#contract/control-socket.ts";
 import { type Address, EnvironmentReader, formatAddress, isLoopback, type Variables } from "#contract/environment.ts";
+import { environmentFileOf, overlay, readEnvironmentFile, readRequiredFile } from "#contract/environment-file.ts";
 import type { PreviewOrigin } from "#contract/preview-host.ts";
+import { previewVariables, readPreview } from "#contract/preview-variables.ts";
 import { type AccessConfig, accessVariables, readAccess } from "./access/access-config.ts";
 import { type ApiToken, readApiTokens } from "./access/api-token.ts";
 import type { Reloadable } from "./access/reload.ts";
-import { overlay, readEnvironmentFile, readRequiredFile } from "./environment-file.ts";
+import { type CertificateConfig, certificateVariables, readCertificates } from "./certificates/certificate-config.ts";
 import { readWakePolicy, type WakePolicy } from "./sandboxes/wake-policy.ts";
 
 /** What control takes from its environment. Durations are in the unit that the name states. */
-export type ControlConfig = {
+export type ControlConfig = CertificateConfig & {
   readonly origin: PreviewOrigin;
   readonly entryPoint: "web" | "websecure";
   readonly tls: boolean;
@@ -55,20 +57,15 @@ export type ControlConfig = {
   readonly holdSeconds: number;
   readonly wakePolicy: WakePolicy;
   readonly gatewayBind: Address;
-  /** Where Traefik reaches the gateway. */
-  readonly gatewayUrl: string;
+  /** Where Traefik reaches the gateways. */
+  readonly gatewayUrls: readonly string[];
   readonly trustedProxies: readonly string[];
   readonly traefikDynamicDirectory: string;
-  readonly certSource: "self-signed" | "file";
-  readonly certDirectory: string;
 };
 
 /** Every variable that control reads; `.env.example` names them all. */
 export const controlVariables = [
-  "PREVIEW_DOMAIN",
-  "PREVIEW_ENTRYPOINT",
-  "PREVIEW_TLS",
-  "PREVIEW_SCHEME",
+  ...previewVariables,
   "HTTP_PORT",
   "HTTPS_PORT",
   "GATEWAY_BIND",
@@ -106,20 +103,25 @@ export const controlVariables = [
   "SANDBOXD_WAKE_POLICY",
   "SANDBOXD_GATEWAY_URL",
   "SANDBOXD_TRAEFIK_DYNAMIC_DIR",
-  "SANDBOXD_CERT_SOURCE",
-  "SANDBOXD_CERT_DIR",
+  ...certificateVariables,
 ] as const;
 
 const logLevels = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
-const defaultEnvironmentFile = "/etc/sandboxed/sandboxd.env";
 
 /** Reads the process's environment over that of its environment file. Throws EnvironmentError naming every bad variable. */
 export function readConfig(variables: Variables = process.env): ControlConfig {
   const file = readEnvironmentFile(environmentFileOf(variables));
-  const read = new EnvironmentReader(overlay(file, variables));
+  const merged = overlay(file, variables);
+  const read = new EnvironmentReader(merged);
   const userns = readUserns(read, variables.SANDBOXD_USERNS ?? variables.SANDBOXED_USERNS ?? file.SANDBOXD_USERNS);
-  const parts = { ...readEdge(read), ...readApi(read), ...readPlaces(read), ...readSandboxes(read) };
-  const config = { ...parts, userns, path: variables.PATH ?? "" };
+  const parts = {
+    ...readEdge(read),
+    ...readApi(read),
+    ...readPlaces(read),
+    ...readSandboxes(read),
+  };
+  const certificates = readCertificates(read, hookEnvironment(merged));
+  const config = { ...parts, ...certificates, userns, path: variables.PATH ?? "" };
   if (!isLoopback(config.apiBind.host) && (config.apiAuthDisabled || config.apiTokens.length === 0)) {
     read.conflict(
       "Cannot use SANDBOXD_API_BIND: an address beyond loopback needs SANDBOXD_API_TOKENS and SANDBOXD_API_AUTH_DISABLED=false",
@@ -141,16 +143,10 @@ export function readReloadable(variables: Variables = process.env): Reloadable {
   return parts;
 }
 
-function environmentFileOf(variables: Variables): string {
-  return variables.SANDBOXD_ENV_FILE || variables.SANDBOXED_ENV_FILE || defaultEnvironmentFile;
-}
-
 function readEdge(read: EnvironmentReader) {
-  const tls = read.boolean("PREVIEW_TLS", false);
-  const scheme = read.choice("PREVIEW_SCHEME", tls ? "https" : "http", ["http", "https"]);
+  const { domain, entryPoint, tls, scheme } = readPreview(read);
   const httpPort = read.integer("HTTP_PORT", 80, { least: 1, most: 65_535 });
   const httpsPort = read.integer("HTTPS_PORT", 443, { least: 1, most: 65_535 });
-  const domain = read.domain("PREVIEW_DOMAIN", "localhost");
   const gatewayBind = read.address("GATEWAY_BIND", { host: "127.0.0.1", port: 8080 });
   const origin: PreviewOrigin = { domain, scheme, publicPort: scheme === "https" ? httpsPort : httpPort };
   return {
@@ -158,13 +154,17 @@ function readEdge(read: EnvironmentReader) {
     tls,
     httpPort,
     httpsPort,
-    entryPoint: read.choice("PREVIEW_ENTRYPOINT", "web", ["web", "websecure"]),
+    entryPoint,
     gatewayBind,
-    gatewayUrl: readUrl(read, "SANDBOXD_GATEWAY_URL", `http://${formatAddress(dialled(gatewayBind))}`),
+    gatewayUrls: readUrls(read, "SANDBOXD_GATEWAY_URL", `http://${formatAddress(dialled(gatewayBind))}`),
     trustedProxies: read.networks("TRUSTED_PROXIES", ["127.0.0.0/8", "::1"]),
-    certSource: read.choice("SANDBOXD_CERT_SOURCE", "self-signed", ["self-signed", "file"]),
-    certDirectory: resolve(read.text("SANDBOXD_CERT_DIR", "certs")),
   };
+}
+
+/** A hook of the operator's gets everything but what is control's own: its secrets are nobody else's. */
+function hookEnvironment(variables: Variables): Variables {
+  const own: readonly string[] = controlVariables;
+  return Object.fromEntries(Object.entries(variables).filter(([name]) => !own.includes(name)));
 }
 
 /** Whoever listens on every address is dialled at this machine's own. */
@@ -173,13 +173,16 @@ function dialled({ host, port }: Address): Address {
   return host === "::" ? { host: "::1", port } : { host, port };
 }
 
-function readUrl(read: EnvironmentReader, name: string, otherwise: string): string {
+function readUrls(read: EnvironmentReader, name: string, otherwise: string): readonly string[] {
   const value = read.text(name, otherwise);
-  const url = URL.parse(value);
-  if (url !== null && (url.protocol === "http:" || url.protocol === "https:") && url.pathname === "/")
-    return url.origin;
-  read.problem(name, "http://host:port", value);
-  return otherwise;
+  const urls = value.split(",").map((part) => URL.parse(part.trim()));
+  if (urls.every(isOrigin)) return urls.map(({ origin }) => origin);
+  read.problem(name, "http://host:port, or several of them separated by commas", value);
+  return [otherwise];
+}
+
+function isOrigin(url: URL | null): url is URL {
+  return url !== null && (url.protocol === "http:" || url.protocol === "https:") && url.pathname === "/";
 }
 
 function readApi(read: EnvironmentReader) {

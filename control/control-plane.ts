@@ -72,7 +72,8 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
   opened.defer(() => database.close());
   const engine = await openEngine(config, logger);
   opened.defer(() => engine.close());
-  opened.use(await openTraefikEdge(config, logger));
+  const edge = opened.use(await openTraefikEdge(config, logger));
+  metrics.watchCertificate(() => edge.status());
 
   const events = new EventStore(database);
   const feed = new RouteFeed(randomUUID());
@@ -111,6 +112,7 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
   return {
     use,
     access,
+    edge,
     feed,
     events,
     closing,
@@ -193,11 +195,11 @@ async function quiesce({ use, closing }: Api): Promise<void> {
 }
 
 function openTraefikEdge(config: ControlConfig, logger: Logger): Promise<Edge> {
-  const { origin, entryPoint, tls, gatewayUrl, httpsPort, certSource } = config;
-  const routes = { domain: origin.domain, entryPoint, tls, gatewayUrl, httpsPort };
+  const { origin, entryPoint, tls, gatewayUrls, httpsPort, certSource, acme } = config;
+  const routes = { domain: origin.domain, entryPoint, tls, gatewayUrls, httpsPort };
   const dynamicDir = config.traefikDynamicDirectory;
   const places = { dataDir: config.dataDirectory, dynamicDir, certDir: config.certDirectory };
   // Traefik is on this machine, wherever it runs: its published port proves that it serves what was written.
   const traefikAddress = { host: "127.0.0.1", port: httpsPort };
-  return openEdge({ ...routes, ...places, certSource }, { logger, traefikAddress });
+  return openEdge({ ...routes, ...places, certSource, acme }, { logger, traefikAddress });
 }

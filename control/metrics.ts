@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { type SandboxStatus, sandboxStatuses } from "#contract/gateway-api.ts";
+import type { CertificateStatus } from "./certificates/edge.ts";
 
 /** What control counts, in a registry of its own. */
 export class Metrics {
@@ -92,6 +93,46 @@ export class Metrics {
       registers: this.#registers,
       collect() {
         this.set(read().queued);
+      },
+    });
+  }
+
+  /** Has the gauges of the certificate and of Traefik's files read them when they are asked for; what is unknown is not shown. */
+  watchCertificate(read: () => CertificateStatus): void {
+    const gauge = (name: string, help: string, value: (status: CertificateStatus & { tls: true }) => unknown) => {
+      new Gauge({
+        name,
+        help,
+        registers: this.#registers,
+        collect() {
+          const status = read();
+          const shown = status.tls ? value(status) : null;
+          if (shown === null || shown === undefined) this.remove();
+          else this.set(Number(shown));
+        },
+      });
+    };
+    const seconds = (time: Date | null | undefined) => (time ? time.getTime() / 1000 : null);
+    gauge("sandboxd_certificate_not_after_seconds", "When the certificate in use ends, as a Unix time", (status) =>
+      seconds(status.certificate?.notAfter),
+    );
+    gauge("sandboxd_certificate_next_renewal_seconds", "When the next one is due, as a Unix time", (status) =>
+      seconds(status.nextRenewalAt),
+    );
+    gauge(
+      "sandboxd_certificate_failed",
+      "1 when the last attempt to replace the certificate failed",
+      (status) => status.lastError !== null,
+    );
+    gauge("sandboxd_certificate_served", "1 when Traefik serves the certificate in use", (status) => status.served);
+    new Gauge({
+      name: "sandboxd_traefik_bad_file",
+      help: "Files that keep Traefik from taking changes, or get in the way of control's own",
+      labelNames: ["file"],
+      registers: this.#registers,
+      collect() {
+        this.reset();
+        for (const { file } of read().files) this.set({ file }, 1);
       },
     });
   }

@@ -38,10 +38,10 @@ async function startEdge(t: Test, { tls = false } = {}): Promise<Edge> {
   const dynamicDir = join(root, "dynamic");
   await mkdir(dynamicDir);
   const traefik = await startTraefik(t, root, dynamicDir);
-  const places = { dataDir: root, dynamicDir, certDir: root, gatewayUrl: `http://127.0.0.1:${test.port}` };
+  const places = { dataDir: root, dynamicDir, certDir: root, gatewayUrls: [`http://127.0.0.1:${test.port}`] };
   const entry = { entryPoint: tls ? ("websecure" as const) : ("web" as const), tls, httpsPort: traefik.websecure };
   const edge = await openEdge(
-    { ...places, ...entry, domain, certSource: "self-signed" },
+    { ...places, ...entry, domain, certSource: "self-signed", acme: null },
     { logger: pino({ level: "silent" }) },
   );
   t.teardown(() => edge[Symbol.asyncDispose]());

@@ -41,6 +41,11 @@ const types: Readonly<Record<string, string>> = {
 const page = `<!doctype html><title>page</title><link rel="stylesheet" href="/style.css?as=style"><script src="/a.js?as=script"></script>
 <img src="/a.svg?as=image"><iframe src="/frame?as=iframe"></iframe><a id="link" href="/next?as=link">next</a>
 <form method="post" action="/form?as=form"><button>send</button></form>`;
+/** A timer is nobody's doing. */
+const reloading = `<!doctype html><title>page</title><script>setTimeout(() => {
+  history.replaceState(null, "", "?as=self-reload");
+  location.reload();
+})</script>`;
 const serviceWorker = `self.onfetch = (event) => {
   if (event.request.url.includes("through")) event.respondWith(fetch("/from-worker?as=service-worker-fetch"));
 };
@@ -68,6 +73,8 @@ const inPage = `{
   socket("/ping", "vite-ping");
   socket("/_next/webpack-hmr?id=a");
   socket("/ws");
+  fetch("/?as=vite-ping", { mode: "no-cors", headers: { Accept: "text/x-vite-ping" } });
+  new EventSource("/__webpack_hmr?as=hmr-events");
 }`;
 const throughServiceWorker = `(async () => {
   await navigator.serviceWorker.register("/sw.js?as=service-worker");
@@ -90,7 +97,9 @@ const server = createServer((request, response) => {
         ? "<svg xmlns='http://www.w3.org/2000/svg'/>"
         : types[name]
           ? ""
-          : page,
+          : name === "reloading"
+            ? reloading
+            : page,
   );
 });
 server.on("upgrade", (request, socket) => {
@@ -133,14 +142,20 @@ async function visit(tab: Page): Promise<void> {
     "worker",
     "beacon",
     "module",
+    "vite-ping",
+    "hmr-events",
   );
   await recorded("/?token=vite-hmr", "/ping", "/_next/webpack-hmr?id=a", "/ws");
   await tab.evaluate(throughServiceWorker);
   await recorded("service-worker", "service-worker-fetch");
+  await tab.evaluate('history.replaceState(null, "", "?as=reload")');
   await tab.reload();
+  await recorded("reload");
   await tab.click("#link");
   await recorded("link");
   await tab.goto(`${origin}/?as=navigation`);
   await tab.click("button");
   await recorded("form");
+  await tab.goto(`${origin}/?as=reloading`);
+  await recorded("self-reload");
 }

@@ -2,7 +2,7 @@
 import { runCycles } from "./sleep-wake.ts";
 
 const cycles = Number(process.argv[2] ?? 200);
-const report = await runCycles(cycles, (text) => console.log(text));
+const report = await runCycles(cycles, { note: (text) => console.log(text) });
 console.log(JSON.stringify({ ...report, failures: report.failures.length }));
 for (const failure of report.failures.slice(0, 20)) console.error(failure);
 process.exitCode = report.failures.length === 0 ? 0 : 1;

@@ -1,20 +1,14 @@
-/** Sleep and wake under constant load, through a whole gateway and a whole control on the process engine. */
+/** Sleep and wake under constant load, through a whole gateway and a whole control. */
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import { pino } from "pino";
-import { type Dispatcher, Pool, request } from "undici";
+import { type Dispatcher, Pool } from "undici";
 import { WebSocket } from "ws";
-import { formatPreviewHost } from "#contract/preview-host.ts";
+import type { Variables } from "#contract/environment.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
-import { readConfig as readControlConfig } from "../control/config.ts";
-import { openControlPlane } from "../control/control-plane.ts";
-import { readConfig as readGatewayConfig } from "../gateway/config.ts";
-import { openGateway } from "../gateway/gateway.ts";
+import { hostOf, openPair } from "./pair.ts";
 
 export type CyclesReport = {
   readonly cycles: number;
@@ -26,38 +20,30 @@ export type CyclesReport = {
 };
 
 const steady = ["GET", "POST", "slow answer", "upgrade"];
-const domain = "load.test";
-const port = 3000;
-const silent = pino({ level: "silent" });
-const ws = fileURLToPath(import.meta.resolve("ws"));
+const app = readFileSync(join(import.meta.dirname, "apps", "mixed.js"), "utf8");
 
-/** Answers at once, late, with a digest of a body, and on a socket. */
-const app = `
-  const { createHash } = require("node:crypto");
-  const { WebSocketServer } = require(${JSON.stringify(ws)});
-  const server = require("node:http").createServer((request, response) => {
-    if (request.url === "/slow") {
-      response.write("first ");
-      return setTimeout(() => response.end("last"), 150);
-    }
-    if (request.method !== "POST") return response.end("hello");
-    const hash = createHash("sha256");
-    request.on("data", (chunk) => hash.update(chunk)).on("end", () => response.end(hash.digest("hex")));
-  });
-  new WebSocketServer({ server }).on("connection", (socket) => socket.on("message", (text) => socket.send(String(text))));
-  server.listen(Number(process.env.PORT), process.env.HOST);
-`;
+export type CyclesOptions = {
+  /** Of control and gateway; without any, sandboxes are processes. */
+  readonly variables?: Variables;
+  /** How a command of a sandbox calls Node. */
+  readonly node?: string;
+  readonly note?: (text: string) => void;
+};
 
 /**
  * Puts a sandbox to sleep so many times, by stop and by pause in turn, while clients never cease to ask for it, and goes
  * on until the other one has fallen asleep by itself at least once.
  */
-export async function runCycles(cycles: number, note: (text: string) => void = () => {}): Promise<CyclesReport> {
-  await using stack = await openStack();
-  const busy = await stack.create({});
+export async function runCycles(
+  cycles: number,
+  { variables, node = process.execPath, note = () => {} }: CyclesOptions = {},
+): Promise<CyclesReport> {
+  await using pair = await openPair({ SANDBOXD_IDLE_REAP_INTERVAL_SECONDS: "1", ...variables });
+  const cmd = [node, "-e", app];
+  const busy = await pair.create({ cmd });
   // It falls asleep by itself between two requests, about as often as one comes just in time.
-  const sparse = await stack.create({ idle_seconds: 1, sleep_mode: "stop" });
-  const load = new Load(stack.gatewayPort);
+  const sparse = await pair.create({ cmd, idle_seconds: 1, sleep_mode: "stop" });
+  const load = new Load(pair.gatewayPort);
   const clients = [
     ...Array.from({ length: 4 }, () => load.keep("GET", () => load.get(busy))),
     ...Array.from({ length: 3 }, () => load.keep("POST", () => load.post(busy))),
@@ -68,10 +54,10 @@ export async function runCycles(cycles: number, note: (text: string) => void = (
   let idleStops = 0;
   let cycle = 0;
   for (; cycle < cycles || (idleStops === 0 && load.failures.length === 0); cycle++) {
-    await stack.sleep(busy, cycle % 2 === 0 ? "stop" : "pause");
-    await stack.awake(busy);
+    await pair.sleep(busy, cycle % 2 === 0 ? "stop" : "pause");
+    await pair.call("GET", `/v1/sandboxes/${busy}?wait=running&timeout_seconds=60`);
     await load.flow();
-    idleStops = await stack.idleStops();
+    idleStops = await pair.metric('sandboxd_stops_total{cause="idle"}');
     if (cycle % 20 === 19) note(`${cycle + 1} cycles, ${load.failures.length} failures`);
   }
   load.end();
@@ -173,49 +159,4 @@ async function* slowly(parts: readonly Buffer[]): AsyncGenerator<Buffer> {
     yield part;
     await delay(5);
   }
-}
-
-function hostOf(id: SandboxId): string {
-  return formatPreviewHost(id, port, domain);
-}
-
-async function openStack() {
-  const opened = new AsyncDisposableStack();
-  const directory = await mkdtemp(join(tmpdir(), "sleep-wake-"));
-  opened.defer(() => rm(directory, { recursive: true, force: true }));
-  const variables = {
-    PATH: process.env.PATH,
-    PREVIEW_DOMAIN: domain,
-    SANDBOXD_DATA_DIR: directory,
-    SANDBOXD_ENV_FILE: join(directory, "none"),
-    SANDBOXD_ENGINE: "process",
-    SANDBOXD_API_BIND: "127.0.0.1:0",
-    SANDBOXD_IDLE_REAP_INTERVAL_SECONDS: "1",
-    SANDBOXD_ACTIVITY_FLUSH_MS: "100",
-    GATEWAY_BIND: "127.0.0.1:0",
-  };
-  const plane = opened.use(await openControlPlane(readControlConfig(variables), silent));
-  const gateway = opened.use(await openGateway(readGatewayConfig(variables), silent));
-  const call = async (method: "GET" | "POST", path: string, body?: object) => {
-    const options = body && { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
-    const answer = await request(`http://${plane.address}${path}`, { method, ...options });
-    const text = await answer.body.text();
-    if (answer.statusCode >= 300) throw new Error(`${method} ${path}: ${answer.statusCode} ${text}`);
-    return text;
-  };
-  return {
-    gatewayPort: gateway.address.port,
-    create: async (more: object): Promise<SandboxId> => {
-      const body = { ports: [port], cmd: [process.execPath, "-e", app], ...more };
-      return JSON.parse(await call("POST", "/v1/sandboxes", body)).id;
-    },
-    sleep: (id: SandboxId, mode: "stop" | "pause") =>
-      call("POST", `/v1/sandboxes/${id}/stop`, { mode, drain_seconds: 30 }),
-    awake: (id: SandboxId) => call("GET", `/v1/sandboxes/${id}?wait=running&timeout_seconds=60`),
-    idleStops: async () => {
-      const metrics = await call("GET", "/metrics");
-      return Number(/^sandboxd_stops_total\{cause="idle"\} ([0-9]+)$/m.exec(metrics)?.[1] ?? 0);
-    },
-    [Symbol.asyncDispose]: () => opened.disposeAsync(),
-  };
 }

@@ -117,7 +117,7 @@ t.test("ActivityReporter ends sockets and requests that carry nothing, each afte
   const { ledger, reporter, control } = await open(t, { socketIdleMs: 1_000, bodyIdleMs: 2_000 });
   const ended: string[] = [];
   const watched = (name: string, isSocket: boolean, silentFor: number) => {
-    const upgrade = isSocket ? { upgrade: { socket: undefined as never, bytes: Buffer.alloc(0) } } : {};
+    const upgrade = isSocket ? { upgrade: { socket: undefined as never, bytes: Buffer.alloc(0), release() {} } } : {};
     const activity = ledger.open(exchangeOf({}, {}, upgrade), true);
     Object.assign(activity, { forwarded: true, lastDataAt: Date.now() - silentFor, end: () => ended.push(name) });
   };

@@ -21,7 +21,7 @@ class Clocked {
     const exchange = exchangeOf(
       {},
       { id },
-      { class: kind, ...(socket && { upgrade: { socket: undefined as never, bytes: Buffer.alloc(0) } }) },
+      { class: kind, ...(socket && { upgrade: { socket: undefined as never, bytes: Buffer.alloc(0), release() {} } }) },
     );
     exchange.target = { ...exchange.target!, id };
     const activity = this.ledger.open(exchange, extend);

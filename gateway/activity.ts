@@ -1,6 +1,6 @@
 import type { ActivityReport, FenceReport, RequestClass, SandboxActivity } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
-import type { Exchange, ExchangeActivity } from "./exchange.ts";
+import type { Exchange, ExchangeActivity, JoinedExchange } from "./exchange.ts";
 import { OpenActivities } from "./open-activities.ts";
 
 type Entry = {
@@ -135,7 +135,7 @@ export class ActivityLedger {
   }
 
   /** What is open, held requests included: of one sandbox, or of all. */
-  *openExchanges(id?: SandboxId): Generator<Exchange> {
+  *openExchanges(id?: SandboxId): Generator<Exchange | JoinedExchange> {
     const entries = id === undefined ? this.#entries.values() : [this.#entries.get(id)];
     for (const entry of entries) for (const { exchange } of entry?.open ?? []) yield exchange;
   }

@@ -15,6 +15,9 @@ const requests: Readonly<Record<string, Recorded>> = JSON.parse(
 const classes: Readonly<Record<string, RequestClass>> = {
   navigation: "navigation",
   link: "navigation",
+  reload: "navigation",
+  reloading: "navigation",
+  "self-reload": "self-reload",
   iframe: "navigation",
   form: "navigation",
   prefetch: "prefetch",
@@ -37,6 +40,8 @@ const classes: Readonly<Record<string, RequestClass>> = {
   "/ping": "hmr-socket",
   "/_next/webpack-hmr?id=a": "hmr-socket",
   "/ws": "hmr-socket",
+  "vite-ping": "hmr-socket",
+  "hmr-events": "hmr-socket",
 };
 
 t.test("classify() tells what Chromium sends apart", async (t) => {

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import t from "tap";
-import { EnvironmentError } from "#contract/environment.ts";
+import { EnvironmentError, EnvironmentReader } from "#contract/environment.ts";
+import { previewVariables } from "#contract/preview-variables.ts";
 import { gatewayVariables, readConfig } from "./config.ts";
 
 const none = { SANDBOXD_ENV_FILE: "/nonexistent/sandboxd.env" };
@@ -117,20 +118,39 @@ t.test("readConfig() names bad values of the file too", async (t) => {
   });
 });
 
+t.test("readConfig() passes over no line of the file in silence", async (t) => {
+  const directory = t.testdir({ env: "GATEWAY_WORKERS=2\nSANDBOXD_HOLD_SECONDS 7\n" });
+  t.strictSame(problems({ SANDBOXD_ENV_FILE: join(directory, "env") }), [
+    `Cannot parse SANDBOXD_ENV_FILE: ${join(directory, "env")}, line 2: expected NAME=value`,
+  ]);
+});
+
 t.test("readConfig() refuses a file that it cannot read, and needs none", async (t) => {
   t.throws(() => readConfig({ SANDBOXD_ENV_FILE: t.testdir({}) }), { message: /^Cannot read SANDBOXD_ENV_FILE: / });
   const directory = t.testdir({ file: "" });
   t.strictSame(problems({ SANDBOXD_ENV_FILE: join(directory, "file", "below") }), []);
 });
 
+t.test("readConfig() refuses a file with a line that says nothing", async (t) => {
+  const directory = t.testdir({ env: "SANDBOXD_HOLD_SECONDS 7\n" });
+  t.throws(() => readConfig({ SANDBOXD_ENV_FILE: join(directory, "env") }), {
+    message: /^Cannot parse SANDBOXD_ENV_FILE: .*line 1: expected NAME=value$/,
+  });
+});
+
+t.test("readConfig() refuses a bad value of what both processes read", async (t) => {
+  for (const name of previewVariables) t.match(problems({ [name]: "a b" }), [`Cannot parse ${name}: `], name);
+});
+
 t.test("gatewayVariables names everything that readConfig() reads", async (t) => {
   const read = new Set<string>();
-  const variables = new Proxy<Record<string, string>>(none, {
-    get(target, name: string) {
-      if (!name.startsWith("SANDBOXED_")) read.add(name);
-      return target[name];
+  t.intercept(EnvironmentReader.prototype, "raw", {
+    value(this: EnvironmentReader, name: string) {
+      read.add(name);
+      return undefined;
     },
   });
-  readConfig(variables);
+  readConfig(none);
+  read.add("SANDBOXD_ENV_FILE");
   t.strictSame([...read].sort(), [...gatewayVariables].sort());
 });

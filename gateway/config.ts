@@ -1,9 +1,9 @@
-import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
-import { parseEnv } from "node:util";
 import { highestSocketPathLength } from "#contract/control-socket.ts";
-import { type Address, EnvironmentError, EnvironmentReader, type Variables } from "#contract/environment.ts";
+import { type Address, EnvironmentReader, type Variables } from "#contract/environment.ts";
+import { environmentFileOf, overlay, readEnvironmentFile } from "#contract/environment-file.ts";
+import { previewVariables, readPreview } from "#contract/preview-variables.ts";
 
 /** What the gateway takes from its environment. Durations are in the unit that the name states. */
 export type GatewayConfig = {
@@ -28,6 +28,8 @@ export type GatewayConfig = {
   /** For the whole head of a request. */
   readonly clientHeadSeconds: number;
   readonly drainSeconds: number;
+  /** Before it drains it takes requests for so long, and says that it leaves. */
+  readonly acceptGraceSeconds: number;
   readonly pagesDirectory: string | undefined;
   readonly logLevel: string;
 };
@@ -36,7 +38,7 @@ export type GatewayConfig = {
 export const gatewayVariables = [
   "GATEWAY_BIND",
   "GATEWAY_WORKERS",
-  "PREVIEW_DOMAIN",
+  ...previewVariables,
   "SANDBOXD_CONTROL_SOCKET",
   "SANDBOXD_DATA_DIR",
   "TRUSTED_PROXIES",
@@ -55,23 +57,23 @@ export const gatewayVariables = [
   "SANDBOXD_UPSTREAM_SOCKET_IDLE_SECONDS",
   "SANDBOXD_CLIENT_HEAD_SECONDS",
   "SANDBOXD_GATEWAY_DRAIN_SECONDS",
+  "SANDBOXD_GATEWAY_ACCEPT_GRACE_SECONDS",
   "SANDBOXD_PAGES_DIR",
   "SANDBOXD_LOG_LEVEL",
   "SANDBOXD_ENV_FILE",
 ] as const;
 
 const defaultDataDirectory = "/var/lib/sandboxed";
-const defaultEnvironmentFile = "/etc/sandboxed/sandboxd.env";
 const logLevels = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
 
 /** Reads the process's environment over that of its environment file. Throws EnvironmentError naming every bad variable. */
 export function readConfig(variables: Variables = process.env): GatewayConfig {
-  const read = new EnvironmentReader(withFile(variables));
+  const read = new EnvironmentReader(overlay(readEnvironmentFile(environmentFileOf(variables)), variables));
   const dataDirectory = resolve(read.text("SANDBOXD_DATA_DIR", defaultDataDirectory));
   const config: GatewayConfig = {
     bind: read.address("GATEWAY_BIND", { host: "127.0.0.1", port: 8080 }),
     workers: read.integer("GATEWAY_WORKERS", availableParallelism(), { least: 1, most: 256 }),
-    domain: read.domain("PREVIEW_DOMAIN", "localhost"),
+    domain: readPreview(read).domain,
     controlSocket: resolve(read.text("SANDBOXD_CONTROL_SOCKET", join(dataDirectory, "run", "control.sock"))),
     trustedProxies: read.networks("TRUSTED_PROXIES", ["127.0.0.0/8", "::1"]),
     holdNavigationMs: read.integer("SANDBOXD_HOLD_NAVIGATION_MS", 1500, { most: 600_000 }),
@@ -89,6 +91,7 @@ export function readConfig(variables: Variables = process.env): GatewayConfig {
     socketIdleSeconds: read.integer("SANDBOXD_UPSTREAM_SOCKET_IDLE_SECONDS", 3600, { least: 1, most: 604_800 }),
     clientHeadSeconds: read.integer("SANDBOXD_CLIENT_HEAD_SECONDS", 60, { least: 1, most: 3600 }),
     drainSeconds: read.integer("SANDBOXD_GATEWAY_DRAIN_SECONDS", 10, { most: 3600 }),
+    acceptGraceSeconds: read.integer("SANDBOXD_GATEWAY_ACCEPT_GRACE_SECONDS", 0, { most: 600 }),
     pagesDirectory: read.raw("SANDBOXD_PAGES_DIR"),
     logLevel: read.choice("SANDBOXD_LOG_LEVEL", "info", logLevels),
   };
@@ -99,25 +102,4 @@ export function readConfig(variables: Variables = process.env): GatewayConfig {
   }
   read.end();
   return Object.freeze(config);
-}
-
-function withFile(variables: Variables): Variables {
-  const path = variables.SANDBOXD_ENV_FILE || variables.SANDBOXED_ENV_FILE || defaultEnvironmentFile;
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ENOTDIR") return variables;
-    throw new EnvironmentError([`Cannot read SANDBOXD_ENV_FILE: ${(error as Error).message}`]);
-  }
-  const set = Object.entries(variables).filter(([, value]) => value !== undefined && value !== "");
-  const names = new Set(set.map(([name]) => canonical(name)));
-  // A variable of the process wins whichever of its two names either of them uses.
-  const fromFile = Object.entries(parseEnv(text)).filter(([name]) => !names.has(canonical(name)));
-  return Object.fromEntries([...fromFile, ...set]);
-}
-
-function canonical(name: string): string {
-  return name.replace(/^SANDBOXED_/, "SANDBOXD_");
 }

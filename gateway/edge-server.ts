@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Exchange, Handler } from "./exchange.ts";
 import type { Client } from "./forwarded-headers.ts";
+import { inTurn } from "./pipelining.ts";
 import type { Refuser } from "./refuse.ts";
 import { readRequestHead } from "./request-head.ts";
 import { refuseUnparsed } from "./unparsed-request.ts";
@@ -48,18 +49,26 @@ export function edgeServer({ handler, refuser, readClient, clientHeadSeconds }: 
       refuser.refuse(exchange, "bad_request", { detail: `The request has ${problem}.`, ...(status && { status }) });
     } else handler(exchange);
   };
-  server.on("request", begin);
-  server.on("checkContinue", (request, response) => begin(request, response, { expectsContinue: true }));
-  server.on("checkExpectation", (request, response) => begin(request, response));
+  const beginUpgrade = (request: IncomingMessage, socket: Socket, bytes: Buffer) => {
+    const { response, release } = answerOn(request, socket);
+    begin(request, response, { upgrade: { socket, bytes, release } });
+  };
+  const plain = inTurn(begin);
+  server.on("request", plain);
+  server.on(
+    "checkContinue",
+    inTurn((request, response) => begin(request, response, { expectsContinue: true })),
+  );
+  server.on("checkExpectation", plain);
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, bytes: Buffer) => {
     // Before anything else: from here on nobody else listens for errors of this socket.
     socket.on("error", ignore);
-    begin(request, answerOn(request, socket as Socket), { upgrade: { socket, bytes } });
+    beginUpgrade(request, socket as Socket, bytes);
   });
   server.on("connect", (request: IncomingMessage, socket: Duplex, bytes: Buffer) => {
     socket.on("error", ignore);
     if (isAnswering(socket as Socket)) return socket.destroy();
-    begin(request, answerOn(request, socket as Socket), { upgrade: { socket, bytes } });
+    beginUpgrade(request, socket as Socket, bytes);
   });
   server.on("clientError", refuseUnparsed);
   return server;
@@ -87,22 +96,27 @@ function isAnswering(socket: Socket): boolean {
   return Boolean((socket as { _httpMessage?: unknown })._httpMessage);
 }
 
-/** A response for a socket that Node has let go of. The connection ends with it. */
-function answerOn(request: IncomingMessage, socket: Socket): ServerResponse {
+/** A response for a socket that Node has let go of. The connection ends with it, unless the socket is released before. */
+function answerOn(request: IncomingMessage, socket: Socket): { readonly response: ServerResponse; release(): void } {
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket);
   // Who ends its side before it was answered has left, and nothing else would tell.
-  socket.once("end", () => {
-    if (response.socket !== null && !response.writableEnded) socket.destroy();
-  });
-  response.once("finish", () => {
+  const leave = () => {
+    if (!response.writableEnded) socket.destroy();
+  };
+  const release = () => {
+    socket.off("end", leave);
     response.detachSocket(socket);
+  };
+  socket.once("end", leave);
+  response.once("finish", () => {
+    release();
     socket.end();
     // What the client still sends is read for a while: a reset could destroy the answer.
     socket.resume();
     const timer = setTimeout(() => socket.destroy(), 2_000);
     socket.once("close", () => clearTimeout(timer));
   });
-  return response;
+  return { response, release };
 }

@@ -17,8 +17,8 @@ export type Exchange = {
   /** Without its credential once access let it pass. */
   head: RequestHead;
   readonly client: Client;
-  /** Present on an upgrade to WebSocket: the client's socket and the bytes that came with the head. */
-  readonly upgrade?: { readonly socket: Duplex; readonly bytes: Buffer };
+  /** Present on an upgrade to WebSocket. */
+  readonly upgrade?: Upgrade;
   /** Which sandbox and declared port; set by identify. */
   target?: Target;
   /** Set by classify. */
@@ -40,11 +40,24 @@ export type Exchange = {
   activity?: ExchangeActivity;
 };
 
+/** A client's socket that may leave HTTP, and the bytes that came with the head. */
+export type Upgrade = {
+  readonly socket: Duplex;
+  readonly bytes: Buffer;
+  /** Takes the socket away from `response`: from here on somebody else speaks on it, and listens. */
+  readonly release: () => void;
+};
+
 export type Target = { readonly id: SandboxId; readonly port: number; route: Route };
+
+/** What is left of an exchange whose socket was joined to an app's, for however long both are open. */
+export type JoinedExchange = Pick<Exchange, "target" | "grant" | "activity"> & {
+  readonly upgrade: Pick<Upgrade, "socket">;
+};
 
 /** What the activity ledger sees of one exchange. */
 export type ExchangeActivity = {
-  readonly exchange: Exchange;
+  exchange: Exchange | JoinedExchange;
   readonly socket: boolean;
   extends: boolean;
   /** Epoch milliseconds of the last data in either direction. */

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import type { AddressInfo, Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { ulid } from "ulid";
 import type { Address } from "#contract/environment.ts";
@@ -22,6 +23,7 @@ import { count } from "./middlewares/count.ts";
 import { edgeFiles } from "./middlewares/edge-files.ts";
 import { expectContinue } from "./middlewares/expect.ts";
 import { forward } from "./middlewares/forward.ts";
+import { health } from "./middlewares/health.ts";
 import { identify } from "./middlewares/identify.ts";
 import { limit } from "./middlewares/limit.ts";
 import { state } from "./middlewares/state.ts";
@@ -59,6 +61,7 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
   const streams = new Set<Exchange>();
   const evictions = new Evictions({ admission, table, ledger, streams, refuser });
   const tunnels = new Set<() => void>();
+  let leaving = false;
   const isLeaving = (id: Parameters<RoutingTable["get"]>[0]) => table.get(id)?.status !== "running";
 
   table.on("route", (id) => {
@@ -71,14 +74,15 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
 
   const handler = chain(
     [
+      health({ takesRequests: () => table.loaded && !leaving }),
       identify({ domain: config.domain, table, refuser, api }),
       classify(),
       edgeFiles(),
       cors(),
       access({ domain: config.domain, admission, refusals, refuser, pages }),
       limit({ ...config, ledger, refuser }),
-      state({ table, wakes, control, logger, refuser, open: streams }),
-      count({ ledger, onClose: ({ target }) => fences.acknowledge(target!.id) }),
+      state({ table, wakes, control, logger, refuser, mayWake, open: streams }),
+      count({ ledger, onClose: (id) => fences.acknowledge(id) }),
       wake({ ...config, table, wakes, refuser, pages, mayWake, onWithdrawn: (id) => fences.acknowledge(id) }),
     ],
     forward({
@@ -118,6 +122,9 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
     address: { host, port },
     table,
     async [Symbol.asyncDispose]() {
+      leaving = true;
+      // Whoever asks for its health learns of it while requests are still taken, and sends the next ones elsewhere.
+      if (config.acceptGraceSeconds > 0) await delay(config.acceptGraceSeconds * 1000);
       server.close();
       server.closeIdleConnections();
       for (const end of tunnels) end();

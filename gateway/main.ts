@@ -6,6 +6,9 @@ import { type GatewayConfig, readConfig } from "./config.ts";
 import { openGateway } from "./gateway.ts";
 import { announce, superviseWorkers } from "./workers.ts";
 
+/** Which calls of the system refuse an address: a worker binds where the one process of a single worker listens. */
+const bindCalls: ReadonlySet<string> = new Set(["listen", "bind", "getaddrinfo"]);
+
 const stop = new AbortController();
 for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => stop.abort());
 process.on("SIGHUP", () => {});
@@ -32,8 +35,10 @@ async function main(): Promise<number> {
     await gateway[Symbol.asyncDispose]();
     return 0;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
-    console.error(`Cannot listen on ${formatAddress(config.bind)}: the port is taken. Change GATEWAY_BIND.`);
+    const { code, syscall = "", message } = error as NodeJS.ErrnoException;
+    if (!bindCalls.has(syscall)) throw error;
+    const why = code === "EADDRINUSE" ? "the port is taken" : message;
+    console.error(`Cannot listen on ${formatAddress(config.bind)}: ${why}. Change GATEWAY_BIND.`);
     return 1;
   }
 }

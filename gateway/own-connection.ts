@@ -3,8 +3,11 @@ import { createConnection } from "node:net";
 import type { Endpoint } from "#contract/gateway-api.ts";
 import { type DownstreamPolicy, downstreamHeaders } from "./downstream-headers.ts";
 import type { Exchange } from "./exchange.ts";
+import { InterimAnswers } from "./interim-answers.ts";
 import { closeLingering } from "./linger.ts";
-import { breakOff } from "./relay.ts";
+import { breakOff, flushHead } from "./relay.ts";
+import { addTrailers } from "./trailers.ts";
+import { maxResponseHead } from "./upstream-pools.ts";
 
 /**
  * Requests that pooled connections cannot carry, an upgrade or one whose client waits for `100 Continue`, get a connection
@@ -17,6 +20,8 @@ export type OwnConnectionOptions = {
   readonly headers: string[];
   readonly connectTimeoutMs: number;
   readonly headTimeoutSeconds: number;
+  /** For the body of an ordinary answer, while either side does nothing. */
+  readonly bodyIdleSeconds: number;
 };
 
 export type OwnConnection = {
@@ -27,10 +32,11 @@ export type OwnConnection = {
 
 /** Dials and sends the head. An app that is silent for too long is an `error` with the code of that timeout. */
 export function openConnection({ address, upstreamPort }: Endpoint, options: OwnConnectionOptions): OwnConnection {
-  const { method, path, headers, connectTimeoutMs, headTimeoutSeconds } = options;
+  const { method, path, headers, connectTimeoutMs, headTimeoutSeconds, bodyIdleSeconds } = options;
   const dial = { host: address, port: upstreamPort, allowHalfOpen: true, noDelay: true, timeout: connectTimeoutMs };
   const createOwn = () => createConnection(dial);
-  const request = openRequest({ method, path, headers, setDefaultHeaders: false, createConnection: createOwn });
+  const own = { maxHeaderSize: maxResponseHead, setDefaultHeaders: false, createConnection: createOwn };
+  const request = openRequest({ method, path, headers, ...own });
   request.maxHeadersCount = 0;
   let connected = false;
   request.once("socket", (socket) => {
@@ -38,13 +44,23 @@ export function openConnection({ address, upstreamPort }: Endpoint, options: Own
       connected = true;
       socket.setTimeout(headTimeoutSeconds * 1000);
     });
-    socket.once("timeout", () => {
+    const silent = () => {
       const code = connected ? "UND_ERR_HEADERS_TIMEOUT" : "UND_ERR_CONNECT_TIMEOUT";
       request.destroy(Object.assign(new Error("the app did not answer"), { code }));
-    });
+    };
+    socket.once("timeout", silent);
+    request.once("response", () => socket.setTimeout(bodyIdleSeconds * 1000));
+    // What flows through a tunnel has its own bounds.
+    request.once("upgrade", () => socket.off("timeout", silent).setTimeout(0));
   });
-  // What follows the head has its own bounds.
-  for (const event of ["response", "upgrade"]) request.once(event, () => request.socket?.setTimeout(0));
+  const interim = new InterimAnswers();
+  request.on("information", ({ rawHeaders }) => {
+    try {
+      interim.take(rawHeaders);
+    } catch (error) {
+      request.destroy(error as Error);
+    }
+  });
   request.flushHeaders();
   return { request, isConnected: () => connected };
 }
@@ -54,21 +70,23 @@ export function passAnswer(exchange: Exchange, answer: IncomingMessage, policy: 
   const { request, response, activity } = exchange;
   // Interim answers come by events of their own; this one is a 101 that switches to nothing.
   if (answer.statusCode! < 200) throw new Error(`the app answered ${answer.statusCode}`);
-  const headers = downstreamHeaders(rawBuffers(answer), answer.statusCode!, policy);
+  const headers = downstreamHeaders(buffersOf(answer.rawHeaders), answer.statusCode!, policy);
   headers.push("Connection", "close");
   if (exchange.upgrade === undefined && !request.complete) closeLingering(request);
   response.sendDate = false;
   response.writeHead(answer.statusCode!, answer.statusMessage ?? "", headers);
-  response.flushHeaders();
+  flushHead(response);
   answer.on("error", () => breakOff(exchange));
   answer.on("data", (chunk: Buffer) => {
     if (activity === undefined) return;
     activity.bytesOut += chunk.length;
     activity.lastDataAt = Date.now();
   });
+  answer.once("end", () => addTrailers(response, buffersOf(answer.rawTrailers), policy));
   answer.pipe(response);
 }
 
-export function rawBuffers(answer: IncomingMessage): Buffer[] {
-  return answer.rawHeaders.map((text) => Buffer.from(text, "latin1"));
+/** What Node's client read as latin-1, as it was. */
+export function buffersOf(texts: readonly string[]): Buffer[] {
+  return texts.map((text) => Buffer.from(text, "latin1"));
 }

@@ -7,6 +7,7 @@ import type { Page, Pages } from "./pages/pages.ts";
 import { problemDocument } from "./pages/problem-document.ts";
 import type { RefusalView } from "./pages/refusal-page.ts";
 import { refusalTexts } from "./pages/refusal-texts.ts";
+import { isNavigation } from "./request-class.ts";
 
 /** What a refusal may say beyond its code. */
 export type RefusalDetails = Omit<Partial<RefusalView>, "code" | "title">;
@@ -99,7 +100,7 @@ export function publicState(status: SandboxStatus): string {
 /** Pages are for people: whatever navigates, and whatever looks at pages like a browser and asks for HTML. */
 function wantsHtml({ class: kind, request, upgrade }: Exchange): boolean {
   if (upgrade !== undefined) return false;
-  if (kind === "navigation") return true;
+  if (isNavigation(kind)) return true;
   const accept = request.headers.accept;
   const asksForHtml = accept?.includes("text/html") ?? false;
   switch (kind) {

@@ -3,11 +3,13 @@ import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import { type DownstreamPolicy, downstreamHeaders } from "./downstream-headers.ts";
 import type { Exchange } from "./exchange.ts";
+import { InterimAnswers } from "./interim-answers.ts";
 import { closeLingering } from "./linger.ts";
 import type { Refuser } from "./refuse.ts";
 import { requestBody } from "./request-body.ts";
+import { addTrailers } from "./trailers.ts";
 import { upstreamFailure } from "./upstream-failure.ts";
-import type { UpstreamPool } from "./upstream-pool.ts";
+import type { UpstreamHandler, UpstreamPool } from "./upstream-pool.ts";
 import type { ConnectionError } from "./upstream-pools.ts";
 
 export type RelayOptions = {
@@ -23,7 +25,8 @@ export function relay(exchange: Exchange, options: RelayOptions): void {
   new Relay(exchange, options).send();
 }
 
-class Relay implements Dispatcher.DispatchHandler {
+class Relay implements UpstreamHandler {
+  isOver = false;
   readonly #exchange: Exchange;
   readonly #options: RelayOptions;
   #body: Readable | null = null;
@@ -32,6 +35,7 @@ class Relay implements Dispatcher.DispatchHandler {
   #answering = false;
   #resent = false;
   #headOnly = false;
+  #interim: InterimAnswers | undefined;
 
   constructor(exchange: Exchange, options: RelayOptions) {
     this.#exchange = exchange;
@@ -42,9 +46,10 @@ class Relay implements Dispatcher.DispatchHandler {
     const { request, response, head } = this.#exchange;
     if (response.destroyed) return;
     this.#controller = undefined;
+    this.isOver = false;
     response.on("close", this.#clientClosed);
     this.#body = head.body.kind === "none" ? null : requestBody(this.#exchange);
-    if (this.#body !== null && this.#exchange.activity) this.#exchange.activity.end = this.#clientStalled;
+    if (this.#exchange.activity) this.#exchange.activity.end = this.#clientStalled;
     this.#options.dispatcher.dispatch(
       {
         method: request.method as Dispatcher.HttpMethod,
@@ -97,15 +102,15 @@ class Relay implements Dispatcher.DispatchHandler {
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     const { response } = this.#exchange;
-    // Nothing is left to abort.
-    this.#controller = undefined;
+    this.isOver = true;
     const trailers = controller.rawTrailers as Buffer[] | null;
-    if (trailers?.length) addTrailers(response, trailers);
+    if (trailers?.length) addTrailers(response, trailers, this.#options.policy);
     response.end();
   }
 
   onResponseError(_: unknown, error: ConnectionError): void {
     const { response, request, redial } = this.#exchange;
+    this.isOver = true;
     response.off("close", this.#clientClosed);
     this.#body?.destroy();
     if (response.destroyed) return;
@@ -123,21 +128,28 @@ class Relay implements Dispatcher.DispatchHandler {
 
   #inform(status: number, headers: string[]): void {
     const { response, request } = this.#exchange;
+    this.#interim ??= new InterimAnswers();
+    this.#interim.take(headers);
     // HTTP/1.0 knows no interim answers (RFC 9110 §15.2).
     if (request.httpVersionMinor > 0) response.writeInformation(status, headers);
   }
 
-  /** The client stopped in the middle of its body. */
+  /** Nothing moves: the client stopped in the middle of its body or of its answer, or it is for the app to do something. */
   readonly #clientStalled = () => {
     const { request, response } = this.#exchange;
-    if (request.complete || response.headersSent) return;
+    if (response.headersSent) {
+      if (response.writableNeedDrain) breakOff(this.#exchange);
+      return;
+    }
+    if (request.complete) return;
     const detail = "The request's body did not arrive.";
     this.#options.refuser.refuse(this.#exchange, "bad_request", { status: 408, detail });
     this.#controller?.abort(new Error("the client stalled"));
   };
 
   readonly #clientClosed = () => {
-    if (!this.#exchange.response.writableFinished) this.#controller?.abort(new Error("the client is gone"));
+    if (!this.isOver && !this.#exchange.response.writableFinished)
+      this.#controller?.abort(new Error("the client is gone"));
   };
 }
 
@@ -150,8 +162,9 @@ function reasonBytes(reason: string, status: number): string {
   return reason.includes("\ufffd") ? (STATUS_CODES[status] ?? "") : Buffer.from(reason).toString("latin1");
 }
 
-function flushHead(response: Exchange["response"]): void {
-  if (!response.destroyed && !response.writableEnded) response.flushHeaders();
+/** Sends the head now. Node's own `flushHeaders` would write its bytes as UTF-8. */
+export function flushHead(response: Exchange["response"]): void {
+  if (!response.destroyed && !response.writableEnded) response.write("", "latin1");
 }
 
 /** The answer is cut, visibly: after a clean end a body without a length would look whole. */
@@ -164,17 +177,4 @@ export function breakOff({ response }: Exchange): void {
 /** RFC 9110 §9.2.2. */
 function isIdempotent(method: string): boolean {
   return method === "GET" || method === "HEAD" || method === "OPTIONS" || method === "PUT" || method === "DELETE";
-}
-
-/** A trailer that could not be a header is left out: the answer is whole without it (RFC 9110 §6.5.1). */
-function addTrailers(response: Exchange["response"], raw: readonly Buffer[]): void {
-  const pairs: [string, string][] = [];
-  for (let index = 0; index < raw.length; index += 2) {
-    pairs.push([raw[index]!.toString("latin1"), raw[index + 1]!.toString("latin1")]);
-  }
-  try {
-    response.addTrailers(pairs);
-  } catch {
-    response.addTrailers([]);
-  }
 }

@@ -1,6 +1,9 @@
 import { Readable } from "node:stream";
 import type { Exchange } from "./exchange.ts";
 
+/** So many bytes are read ahead of the app. With the usual 64 KiB every read of a socket would be followed by a pause. */
+const mostAhead = 256 << 10;
+
 /**
  * A request's body for the HTTP client, read from the client's socket as fast as the app takes it. It stands between
  * the two because the HTTP client destroys what it reads from when the app fails, and the client's socket must live to
@@ -9,6 +12,7 @@ import type { Exchange } from "./exchange.ts";
 export function requestBody({ request, response, activity, expectsContinue }: Exchange): Readable {
   let continued = !expectsContinue;
   const body = new Readable({
+    highWaterMark: mostAhead,
     read() {
       if (!continued && !response.headersSent) response.writeContinue();
       continued = true;

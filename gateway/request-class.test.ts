@@ -26,6 +26,9 @@ const fetched = (mode: string, dest: string, ...more: string[]) => [
   `Sec-Fetch-Dest: ${dest}`,
   ...more,
 ];
+const elsewhere = (mode: string, dest: string) =>
+  fetched(mode, dest).map((line) => line.replace("same-origin", "cross-site"));
+const reloading = "Cache-Control: max-age=0";
 const agent = (text: string, ...more: string[]) => [`User-Agent: ${text}`, ...more];
 const socket = (...more: string[]) => [
   "Connection: Upgrade",
@@ -43,13 +46,17 @@ const cases: Readonly<Record<RequestClass, readonly Case[]>> = {
     ["a form that Chromium posts", { method: "POST", headers: [...fetched("navigate", "document"), pageAccept] }],
     ["a browser without Fetch Metadata", { headers: [...firefox, pageAccept] }],
     ["a text browser", { headers: agent("Lynx/2.9.0", "Accept: text/html, text/plain, */*;q=0.01") }],
+    ["a reload by hand", { headers: [...fetched("navigate", "document", "Sec-Fetch-User: ?1"), reloading] }],
+    ["a page that goes elsewhere by itself", { target: "/next", headers: fetched("navigate", "document") }],
+    ["a reload from another site", { headers: [...elsewhere("navigate", "iframe"), reloading] }],
     [
-      "a reload in Safari",
+      "a reload in Safari, which does not say whose it is",
       {
         headers: [
-          ...agent("Mozilla/5.0 (Macintosh) Version/18.5 Safari/605.1.15"),
-          pageAccept,
-          "Cache-Control: no-cache",
+          ...agent("Mozilla/5.0 (Macintosh) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Safari/605.1.15"),
+          "Sec-Fetch-Site: same-origin",
+          "Sec-Fetch-Mode: navigate",
+          reloading,
         ],
       },
     ],
@@ -67,6 +74,14 @@ const cases: Readonly<Record<RequestClass, readonly Case[]>> = {
           pageAccept,
         ),
       },
+    ],
+  ],
+  "self-reload": [
+    ["a page in Chromium", { headers: [...fetched("navigate", "document"), reloading, pageAccept] }],
+    ["a page in a frame of an app builder", { headers: [...fetched("navigate", "iframe"), reloading, pageAccept] }],
+    [
+      "a page in Firefox",
+      { headers: [...firefox, "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", reloading, pageAccept] },
     ],
   ],
   subresource: [
@@ -102,6 +117,8 @@ const cases: Readonly<Record<RequestClass, readonly Case[]>> = {
     ["OPTIONS that is no preflight", { method: "OPTIONS", headers: agent("curl/8.5.0") }],
     ["OPTIONS with an origin alone", { method: "OPTIONS", headers: ["Origin: https://a.example"] }],
     ["an upgrade that is none", { headers: ["Connection: Upgrade", "Upgrade: h2c"] }],
+    ["an app's own /ws", { target: "/ws", headers: fetched("cors", "empty") }],
+    ["an app's own /hmr", { target: "/hmr", headers: fetched("cors", "empty") }],
     ["another path below /.well-known", { target: "/.well-known/sandboxd/states" }],
   ],
   "hmr-socket": [
@@ -114,6 +131,11 @@ const cases: Readonly<Record<RequestClass, readonly Case[]>> = {
     ["webpack with a query", { target: "/ws?x", headers: socket() }, true],
     ["an old webpack", { target: "/sockjs-node/123/abc/websocket", headers: socket() }, true],
     ["livereload", { target: "/livereload", headers: socket() }, true],
+    ["Vite 5's ping", { target: "/", headers: fetched("no-cors", "empty", "Accept: text/x-vite-ping") }],
+    ["Vite 2's ping", { target: "/__vite_ping", headers: fetched("cors", "empty") }],
+    ["webpack's events", { target: "/__webpack_hmr", headers: fetched("cors", "empty", "Accept: text/event-stream") }],
+    ["Next.js 11's events", { target: "/_next/webpack-hmr?page=/", headers: fetched("cors", "empty") }],
+    ["an old webpack before its socket", { target: "/sockjs-node/info?t=1", headers: fetched("cors", "empty") }],
   ],
   socket: [
     ["an app's socket", { target: "/socket", headers: socket() }, true],
@@ -216,6 +238,7 @@ t.test("mayWake() and extendsActivity() follow the table", async (t) => {
   );
   t.strictSame(table, {
     navigation: [true, true],
+    "self-reload": [false, true],
     subresource: [true, true],
     api: [true, true],
     "hmr-socket": [false, false],

@@ -9,6 +9,8 @@ type Rule = { readonly wake: boolean; readonly extend: boolean };
 /** What each class may do unless the sandbox's policy says otherwise. */
 const defaults: Readonly<Record<RequestClass, Rule>> = {
   navigation: { wake: true, extend: true },
+  // A page whose socket was refused often enough reloads itself all night long.
+  "self-reload": { wake: false, extend: true },
   subresource: { wake: true, extend: true },
   api: { wake: true, extend: true },
   "hmr-socket": { wake: false, extend: false },
@@ -30,10 +32,20 @@ export function extendsActivity(route: Route, kind: RequestClass): boolean {
   return route.wakePolicy.classes[kind]?.extend ?? defaults[kind].extend;
 }
 
+/** Whether a browser shows the answer to this request as a page: somebody may look at it. */
+export function isNavigation(kind: RequestClass | undefined): boolean {
+  return kind === "navigation" || kind === "self-reload";
+}
+
 /** Sockets by which development servers tell a page to reload: a page left open holds one for as long as it is open. */
 const hmrProtocols = /(?:^|,)\s*(?:vite-hmr|vite-ping|livereload|https?:\/\/livereload\.com\/)/i;
 const hmrPaths =
   /^\/(?:ws|_next\/(?:webpack-hmr|hmr)|sockjs-node(?:\/.*)?|__webpack_hmr|webpack-hmr|__parcel_hmr|hot|hmr|__hmr|livereload|browser-sync\/socket\.io|storybook-server-channel)\/?(?:\?|$)/;
+
+/** What stands in for such a socket in older ones: streams of events, polling, and asking whether the server is back. */
+const hmrRequests =
+  /^\/(?:_next\/(?:webpack-hmr|hmr)|webpack-hmr|__webpack_hmr|sockjs-node\/.*|__vite_ping|browser-sync\/socket\.io)\/?(?:\?|$)/;
+const vitePing = "text/x-vite-ping";
 
 /**
  * What kind of request this is, from what browsers say of it (Fetch Metadata, Sec-Purpose) and what programs say of
@@ -51,7 +63,8 @@ export function classify(request: IncomingMessage, target: string, isUpgrade: bo
   if (visitor !== undefined) return visitor;
   if (method === "HEAD" && pathOf(target) === "/") return "monitor";
   const mode = headers["sec-fetch-mode"];
-  if (mode === "navigate") return "navigation";
+  if (mode === "navigate") return isSelfReload(request) ? "self-reload" : "navigation";
+  if (headers.accept === vitePing || hmrRequests.test(target)) return "hmr-socket";
   if (mode === undefined && method === "GET" && (headers.accept?.includes("text/html") ?? false)) return "navigation";
   const destination = headers["sec-fetch-dest"];
   return destination !== undefined && destination !== "empty" ? "subresource" : "api";
@@ -59,6 +72,20 @@ export function classify(request: IncomingMessage, target: string, isUpgrade: bo
 
 function isHmr(protocols: string | undefined, target: string): boolean {
   return (protocols !== undefined && hmrProtocols.test(protocols)) || hmrPaths.test(target);
+}
+
+/**
+ * Whether a page loads itself again without anybody's doing. Whoever presses a key or a button is named in
+ * `Sec-Fetch-User` (Fetch Metadata §2.4), but not by Safari: there a reload is a person's.
+ */
+function isSelfReload({ method, headers }: IncomingMessage): boolean {
+  return (
+    method === "GET" &&
+    headers["sec-fetch-site"] === "same-origin" &&
+    headers["sec-fetch-user"] === undefined &&
+    /\bmax-age=0\b/.test(headers["cache-control"] ?? "") &&
+    /(?:Chrome|Firefox)\//.test(headers["user-agent"] ?? "")
+  );
 }
 
 function isPrefetch({ headers }: IncomingMessage): boolean {

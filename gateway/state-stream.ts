@@ -23,7 +23,13 @@ type State = {
   readonly phase: "queued" | "asleep" | "failed" | "ready" | Phase;
   readonly queue_position?: number;
   readonly usual_start_ms?: number;
-  readonly reason?: { readonly code: string; readonly message: string; readonly retry_after_seconds?: number };
+  readonly reason?: {
+    readonly code: string;
+    readonly message: string;
+    readonly retry_after_seconds?: number;
+    /** Where something listens although nothing does where it is looked for. */
+    readonly listening_ports?: readonly number[];
+  };
 };
 
 const commentEveryMs = 15_000;
@@ -32,7 +38,7 @@ const waitAgainMs = 2_000;
 
 /**
  * Server-sent events about one port of a sandbox: `state` for every change and `log` for every line, until the client
- * leaves. It watches and never wakes.
+ * leaves. It watches, and wakes at most once: at its beginning, when it is asked to.
  */
 export class StateStream {
   readonly #exchange: Exchange;
@@ -49,7 +55,7 @@ export class StateStream {
     this.#options = options;
   }
 
-  begin(): void {
+  begin({ wakes }: { wakes: boolean }): void {
     const { response } = this.#exchange;
     const { table } = this.#options;
     response.sendDate = true;
@@ -68,6 +74,8 @@ export class StateStream {
       this.#closed.abort();
     });
     this.#update();
+    const route = table.get(this.#target.id);
+    if (wakes && route !== undefined) void this.#awaitPort(route, { watching: false });
     void this.#followControl();
   }
 
@@ -109,29 +117,30 @@ export class StateStream {
     }
   }
 
-  async #awaitPort(route: Route): Promise<void> {
+  async #awaitPort(route: Route, { watching = true } = {}): Promise<void> {
     if (this.#waiting) return;
     this.#waiting = true;
-    const wait = this.#options.wakes.join(this.#target.id, this.#target.port, "monitor", { watching: true });
-    const leave = () => wait.leave({ watching: true });
+    const kind = watching ? "monitor" : "navigation";
+    const wait = this.#options.wakes.join(this.#target.id, this.#target.port, kind, { watching });
+    const leave = () => wait.leave({ watching });
     this.#closed.signal.addEventListener("abort", leave, { once: true });
     const outcome = await wait.outcome;
     this.#closed.signal.removeEventListener("abort", leave);
     if (this.#closed.signal.aborted) return;
     leave();
     this.#waiting = false;
-    this.#conclude(outcome, route);
+    this.#conclude(outcome, this.#options.table.get(this.#target.id) ?? route);
   }
 
-  #conclude(outcome: Ready, route: Route): void {
+  #conclude(outcome: Ready, { status }: Route): void {
     if (outcome.kind === "ready") return this.#send({ status: "running", phase: "ready" });
     if (outcome.code === "asleep") return this.#update();
     const message = outcome.details.detail ?? refusalTexts[outcome.code].detail;
-    const { retryAfterSeconds } = outcome.details;
+    const { retryAfterSeconds, listeningPorts } = outcome.details;
     this.#send({
-      status: route.status,
+      status,
       phase: "failed",
-      reason: toReason({ code: outcome.code, message, retryAfterSeconds }),
+      reason: toReason({ code: outcome.code, message, retryAfterSeconds, listeningPorts }),
     });
     // The app may still come: the page goes on waiting for it.
     void pause(waitAgainMs, this.#closed.signal).then(() => this.#closed.signal.aborted || this.#update());
@@ -181,7 +190,17 @@ export class StateStream {
   }
 }
 
-function toReason(reason: { code: string; message: string; retryAfterSeconds?: number | undefined }): State["reason"] {
-  const { code, message, retryAfterSeconds } = reason;
-  return { code, message, ...(retryAfterSeconds !== undefined && { retry_after_seconds: retryAfterSeconds }) };
+type Reason = {
+  readonly code: string;
+  readonly message: string;
+  readonly retryAfterSeconds?: number | undefined;
+  readonly listeningPorts?: readonly number[] | undefined;
+};
+
+function toReason({ code, message, retryAfterSeconds, listeningPorts }: Reason): State["reason"] {
+  return {
+    ...{ code, message },
+    ...(retryAfterSeconds !== undefined && { retry_after_seconds: retryAfterSeconds }),
+    ...(listeningPorts !== undefined && { listening_ports: listeningPorts }),
+  };
 }

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { refusalTexts } from "./pages/pages.ts";
 
@@ -17,7 +18,7 @@ export function refuseUnparsed(error: NodeJS.ErrnoException, socket: Duplex): vo
   refused.add(socket);
   // A half-written answer of an earlier request must not be continued by this one.
   const busy = (socket as { _httpMessage?: { headersSent?: boolean } })._httpMessage?.headersSent ?? false;
-  if (error.code === "ECONNRESET" || !socket.writable || busy) {
+  if (error.code === "ECONNRESET" || !socket.writable || busy || saidNothing(error, socket)) {
     socket.destroy();
     return;
   }
@@ -37,4 +38,9 @@ export function refuseUnparsed(error: NodeJS.ErrnoException, socket: Duplex): vo
   socket.resume();
   const timer = setTimeout(() => socket.destroy(), lingerMs);
   socket.once("close", () => clearTimeout(timer));
+}
+
+/** Proxies open connections ahead of need, and would take a 408 for the answer to what they send at that moment. */
+function saidNothing({ code }: NodeJS.ErrnoException, socket: Duplex): boolean {
+  return code === "ERR_HTTP_REQUEST_TIMEOUT" && (socket as Socket).bytesRead === 0;
 }

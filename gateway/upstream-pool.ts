@@ -1,9 +1,15 @@
 import { Client, type Dispatcher, errors } from "undici";
 
+/** So many that are idle are kept, connected or not. */
+const keptIdle = 64;
+
 /** One connection, made when it is first needed, and whether it waits for a request. */
 class Connection extends Client {
   isIdle = false;
 }
+
+/** Hears of one exchange, and knows when nothing more will come of it. */
+export type UpstreamHandler = Dispatcher.DispatchHandler & { readonly isOver: boolean };
 
 /**
  * Connections to one origin, each with one request at a time, as many as are asked for. What undici's own Pool does, but
@@ -22,13 +28,13 @@ export class UpstreamPool {
     this.#options = { ...options, pipelining: 1 };
   }
 
-  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+  dispatch(options: Dispatcher.DispatchOptions, handler: UpstreamHandler): void {
     // Whoever asks with a pool in hand that was dropped meanwhile learns of it as of a connection that ended.
     if (this.#destroyed) return handler.onResponseError!(null as never, new errors.ClientDestroyedError());
     const connection = this.#idle.pop() ?? this.#open();
     connection.isIdle = false;
     // A request that was refused before it was sent leaves its connection free, and no event tells so.
-    if (connection.dispatch(options, handler) || connection.stats.size === 0) this.#release(connection);
+    if (connection.dispatch(options, handler) || handler.isOver) this.#release(connection);
   }
 
   async destroy(): Promise<void> {
@@ -51,9 +57,9 @@ export class UpstreamPool {
     this.#idle.push(connection);
   }
 
-  /** One that ended while it was idle is of no more use than a new one. */
+  /** One that ended while it was idle dials again when it is needed; a crowd that left is not kept. */
   #forget(connection: Connection): void {
-    if (!connection.isIdle || this.#destroyed) return;
+    if (!connection.isIdle || this.#destroyed || this.#idle.length <= keptIdle) return;
     this.#idle.splice(this.#idle.indexOf(connection), 1);
     this.#connections.delete(connection);
     void connection.destroy();

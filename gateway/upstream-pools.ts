@@ -12,7 +12,7 @@ export type UpstreamTimeouts = {
 type Pools = { readonly run: number; readonly byPort: Map<number, UpstreamPool> };
 
 /** The largest head that an app may answer with, in bytes; Traefik takes as much. */
-const maxResponseHead = 1 << 20;
+export const maxResponseHead = 1 << 20;
 
 /**
  * Keep-alive connections to sandboxes. They belong to one run of one sandbox: the next container may have another

@@ -3,11 +3,15 @@
  * frames, and where a frame ends.
  */
 export class WebSocketFrames {
-  /** The header bytes of a frame that are still to come, gathered across chunks. */
-  readonly #header = Buffer.alloc(14);
+  /** How many bytes of a frame's header have come; of its first two, their values. */
   #have = 0;
+  #first = 0;
+  #second = 0;
+  /** What the bytes of an extended length have made so far. */
+  #length = 0;
   #payloadLeft = 0;
   #closed = false;
+  #isData = false;
 
   /** Whether a frame could begin right here. */
   get atBoundary(): boolean {
@@ -31,11 +35,11 @@ export class WebSocketFrames {
         data ||= this.#isData;
         continue;
       }
-      this.#header[this.#have++] = chunk[offset++]!;
+      this.#take(chunk[offset++]!);
       if (this.#have < this.#headerLength()) continue;
-      this.#payloadLeft = this.#payloadLength();
+      this.#payloadLeft = this.#length;
       this.#have = 0;
-      const opcode = this.#header[0]! & 0x0f;
+      const opcode = this.#first & 0x0f;
       this.#isData = opcode < 0x8;
       this.#closed ||= opcode === 0x8;
       data ||= this.#isData;
@@ -43,20 +47,24 @@ export class WebSocketFrames {
     return data;
   }
 
-  #isData = false;
+  #take(byte: number): void {
+    const place = this.#have++;
+    if (place === 0) this.#first = byte;
+    else if (place === 1) {
+      this.#second = byte;
+      this.#length = this.#lengthBytes() === 0 ? byte & 0x7f : 0;
+    } else if (place < 2 + this.#lengthBytes()) this.#length = this.#length * 256 + byte;
+  }
+
+  /** How many bytes of an extended length follow the first two. */
+  #lengthBytes(): number {
+    const length = this.#second & 0x7f;
+    return length === 126 ? 2 : length === 127 ? 8 : 0;
+  }
 
   #headerLength(): number {
     if (this.#have < 2) return 2;
-    const second = this.#header[1]!;
-    const length = second & 0x7f;
-    return 2 + (length === 126 ? 2 : length === 127 ? 8 : 0) + (second & 0x80 ? 4 : 0);
-  }
-
-  #payloadLength(): number {
-    const length = this.#header[1]! & 0x7f;
-    if (length === 126) return this.#header.readUInt16BE(2);
-    if (length === 127) return this.#header.readUInt32BE(2) * 2 ** 32 + this.#header.readUInt32BE(6);
-    return length;
+    return 2 + this.#lengthBytes() + (this.#second & 0x80 ? 4 : 0);
   }
 }
 

@@ -249,3 +249,12 @@ t.test("main() says in one line that the port is taken, and exits with 1", async
     t.match(gateway.stderr, address);
   }
 });
+
+t.test("main() says in one line that an address is not this machine's, and exits with 1", async (t) => {
+  // Nobody has an address of the documentation's (RFC 5737).
+  for (const workers of ["1", "2"]) {
+    const gateway = await GatewayProcess.start(t, { GATEWAY_BIND: "192.0.2.1:0", GATEWAY_WORKERS: workers });
+    t.equal(await gateway.ended(), 1, `${workers} workers`);
+    t.match(gateway.stderr, /^Cannot listen on 192\.0\.2\.1:0: [^\n]* Change GATEWAY_BIND\.\n$/);
+  }
+});

@@ -19,6 +19,7 @@ export async function startProjectTraefik(directory: string, dynamic: string, po
     trustedProxies: [],
     proxyProtocol: false,
     http3: false,
+    resolver: null,
   });
   const text = rendered.replace(/address: ":/g, 'address: "127.0.0.1:').replace("/etc/traefik/dynamic", dynamic);
   return await startTraefik(directory, text, ports.websecure);

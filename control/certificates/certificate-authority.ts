@@ -41,6 +41,7 @@ export async function issueLeaf(
   authority: CertificatePair,
   names: readonly string[],
   now: Date,
+  extensions: readonly x509.Extension[] = [],
 ): Promise<CertificatePair> {
   const issuer = new x509.X509Certificate(authority.chain);
   const keys = await generateKeys();
@@ -61,6 +62,7 @@ export async function issueLeaf(
       new x509.SubjectAlternativeNameExtension(names.map((value) => ({ type: "dns", value }))),
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
       await x509.AuthorityKeyIdentifierExtension.create(await issuer.publicKey.export()),
+      ...extensions,
     ],
   });
   return { chain: pem(certificate), key: await exportKey(keys.privateKey) };

@@ -1,7 +1,11 @@
-import t from "tap";
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:tls";
+import t, { type Test } from "tap";
 import { CertificateKeeper, type CertificateStore, type KeeperOptions } from "./certificate-keeper.ts";
 import type { CertificateSource } from "./certificate-source.ts";
 import type { SourcedPair } from "./dynamic-files.ts";
+import type { FileProblem } from "./foreign-file.ts";
 import { testLog } from "./testing/log.ts";
 import { daysFromNow, operatorPair } from "./testing/pairs.ts";
 import { CertificateError, type CertificatePair } from "./valid-certificate.ts";
@@ -13,6 +17,9 @@ const earlier = await operatorPair(domain, daysFromNow(-20));
 const foreign = await operatorPair("example.org");
 
 class MemoryStore implements CertificateStore {
+  problems: FileProblem[] = [];
+  /** Called after each write. */
+  wrote: (pair: CertificatePair) => void = () => {};
   stored: SourcedPair | undefined;
 
   constructor(pair?: CertificatePair, source = "file") {
@@ -26,6 +33,7 @@ class MemoryStore implements CertificateStore {
   async writeCertificate({ chain, key, source }: SourcedPair): Promise<boolean> {
     const changed = this.stored?.chain !== chain;
     this.stored = { chain, key, source };
+    this.wrote(this.stored);
     return changed;
   }
 }
@@ -34,24 +42,39 @@ class MemoryStore implements CertificateStore {
 class SetSource implements CertificateSource {
   readonly name = "file";
   readonly trustAnchor = undefined;
-  next: CertificatePair | Error;
+  isAlwaysFresh = false;
+  next: CertificatePair | Error | undefined;
   changed: () => void = () => {};
   watched = 0;
 
-  constructor(next: CertificatePair | Error) {
+  constructor(next: CertificatePair | Error | undefined) {
     this.next = next;
   }
 
-  async obtain(): Promise<CertificatePair> {
+  async obtain(): Promise<CertificatePair | undefined> {
     if (this.next instanceof Error) throw this.next;
     return this.next;
   }
 
-  watch(changed: () => void): Disposable {
+  watch(changed: () => void): AsyncDisposable {
     this.changed = changed;
     this.watched++;
-    return { [Symbol.dispose]: () => void this.watched-- };
+    return { [Symbol.asyncDispose]: async () => void this.watched-- };
   }
+
+  status() {
+    return { nextRenewalAt: daysFromNow(1), lastError: null };
+  }
+}
+
+/** Serves what a store holds, as long as it takes changes; else what it is told to. */
+async function serve(t: Test, store: MemoryStore) {
+  const server = createServer({ cert: good.chain, key: good.key }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.teardown(() => server.close());
+  const show = ({ chain, key }: CertificatePair) => server.setSecureContext({ cert: chain, key });
+  store.wrote = show;
+  return { show, traefikAddress: { host: "127.0.0.1", port: (server.address() as AddressInfo).port }, swapMs: 300 };
 }
 
 function open(source: CertificateSource, store: CertificateStore, options: Partial<KeeperOptions> = {}) {
@@ -64,7 +87,11 @@ t.test("open() installs what the source has", async (t) => {
   const store = new MemoryStore();
   await using keeper = await open(new SetSource(good), store);
   t.strictSame(store.stored, { chain: good.chain, key: good.key, source: "file" });
-  t.match(keeper.status(), { lastError: null, served: null, certificate: { names: ["*.preview.example.com"] } });
+  t.match(keeper.status(), {
+    lastError: null,
+    served: null,
+    inUse: { certificate: { names: ["*.preview.example.com"] } },
+  });
 });
 
 t.test("open() throws when there is nothing to serve, naming the source", async (t) => {
@@ -121,7 +148,7 @@ for (const [what, candidate] of Object.entries(bad)) {
     await keeper.refresh();
     t.equal(store.stored?.chain, good.chain);
     t.match(keeper.status(), {
-      certificate: { chain: good.chain },
+      inUse: { certificate: { chain: good.chain } },
       lastError: { message: /^Cannot use the certificate/ },
     });
   });
@@ -133,6 +160,46 @@ t.test("refresh() puts back what somebody took away", async (t) => {
   store.stored = undefined;
   await keeper.refresh();
   t.equal((store.stored as SourcedPair | undefined)?.chain, good.chain);
+});
+
+t.test("refresh() takes one that ends sooner from a source that gives nothing stale", async (t) => {
+  const source = new SetSource(good);
+  source.isAlwaysFresh = true;
+  const store = new MemoryStore();
+  await using _keeper = await open(source, store);
+  source.next = earlier;
+  await _keeper.refresh();
+  t.equal(store.stored?.chain, earlier.chain);
+});
+
+t.test("open() waits for nothing when the first one is still to come", async (t) => {
+  const source = new SetSource(undefined);
+  const store = new MemoryStore();
+  await using keeper = await open(source, store);
+  t.match(keeper.status(), { inUse: undefined, nextRenewalAt: Date, lastError: null, served: null });
+  t.equal(store.stored, undefined);
+  source.next = good;
+  await keeper.refresh();
+  await keeper.installed;
+  t.equal(store.stored?.chain, good.chain);
+});
+
+t.test("open() keeps another source's certificate until the first one comes, whenever it ends", async (t) => {
+  const source = new SetSource(undefined);
+  const store = new MemoryStore(later, "self-signed");
+  await using keeper = await open(source, store);
+  t.match(keeper.status(), { inUse: { source: "self-signed", certificate: { chain: later.chain } } });
+  store.stored = undefined;
+  await keeper.refresh();
+  t.match(store.stored, { chain: later.chain, source: "self-signed" });
+  source.next = good;
+  await keeper.refresh();
+  t.match(keeper.status(), { inUse: { source: "file", certificate: { chain: good.chain } }, lastError: null });
+});
+
+t.test("open() does not wait with a bad certificate of another source", async (t) => {
+  await using keeper = await open(new SetSource(undefined), new MemoryStore(foreign, "self-signed"));
+  t.equal(keeper.status().inUse, undefined);
 });
 
 t.test("the keeper asks again when the source says so", async (t) => {
@@ -169,4 +236,76 @@ t.test("the keeper leaves nothing running when it is disposed of", async (t) => 
   source.next = later;
   await keeper.refresh();
   t.equal(store.stored?.chain, good.chain);
+});
+
+t.test("refresh() settles when the new one is served", async (t) => {
+  const [source, store] = [new SetSource(good), new MemoryStore()];
+  const { show: _show, ...edge } = await serve(t, store);
+  await using keeper = await open(source, store, edge);
+  source.next = later;
+  await keeper.refresh();
+  t.match(keeper.status(), { served: true, lastError: null, inUse: { certificate: { chain: later.chain } } });
+});
+
+t.test("refresh() puts the one before back when Traefik takes no change, and says why", async (t) => {
+  const [source, store] = [new SetSource(good), new MemoryStore(good)];
+  const { show, ...edge } = await serve(t, store);
+  store.wrote = () => {};
+  store.problems = [{ file: "foreign.yml", problem: "does not parse" }];
+  await using keeper = await open(source, store, edge);
+  source.next = later;
+  await keeper.refresh();
+  t.equal(store.stored?.chain, good.chain);
+  const message =
+    'Cannot use the certificate of the source "file": Traefik takes no change of its dynamic directory: ' +
+    "foreign.yml does not parse; the one before was put back";
+  t.match(keeper.status(), { inUse: { certificate: { chain: good.chain } }, lastError: { message } });
+  store.wrote = show;
+  await keeper.refresh();
+  t.equal(store.stored?.chain, later.chain);
+  t.match(keeper.status(), { served: true, lastError: null });
+});
+
+t.test("refresh() puts the one before back when Traefik serves something else, and does not try again", async (t) => {
+  const [source, store] = [new SetSource(good), new MemoryStore()];
+  const { show, ...edge } = await serve(t, store);
+  await using keeper = await open(source, store, edge);
+  const written: string[] = [];
+  store.wrote = (pair) => {
+    written.push(pair.chain);
+    show(pair.chain === later.chain ? foreign : pair);
+  };
+  source.next = later;
+  await keeper.refresh();
+  t.strictSame(written, [later.chain, good.chain]);
+  t.match(keeper.status().lastError, { message: /Traefik serves another one; the one before was put back$/ });
+  await keeper.refresh();
+  t.strictSame(written.slice(2), []);
+  t.match(keeper.status().lastError, { message: /Traefik does not serve it$/ });
+});
+
+t.test("refresh() leaves the new one when the one before is no good any more", async (t) => {
+  let now = new Date();
+  const [source, store] = [new SetSource(earlier), new MemoryStore()];
+  const { show, ...edge } = await serve(t, store);
+  await using keeper = await open(source, store, { ...edge, now: () => now });
+  show(earlier);
+  store.wrote = () => {};
+  now = daysFromNow(380);
+  source.next = good;
+  await keeper.refresh();
+  t.equal(store.stored?.chain, good.chain);
+  t.match(keeper.status().lastError, { message: /Traefik takes no change of its dynamic directory$/ });
+});
+
+t.test("refresh() takes the new one unproven when Traefik did not serve the one before", async (t) => {
+  const [source, store] = [new SetSource(good), new MemoryStore()];
+  const { show, ...edge } = await serve(t, store);
+  store.wrote = () => {};
+  show(foreign);
+  await using keeper = await open(source, store, edge);
+  source.next = later;
+  await keeper.refresh();
+  t.equal(store.stored?.chain, later.chain);
+  t.match(keeper.status(), { lastError: null, served: null });
 });

@@ -14,7 +14,7 @@ const routes: EdgeRoutes = {
   domain: "example.com",
   entryPoint: "websecure",
   tls: true,
-  gatewayUrl: "http://gateway:8080",
+  gatewayUrls: ["http://gateway:8080"],
   httpsPort: 8443,
 };
 const read = (file: object) => parse(toYaml(file as Record<string, unknown>));
@@ -49,6 +49,23 @@ t.test("previewsFile() redirects plain requests to the public port when TLS is o
 t.test("previewsFile() offers TLS on web where the redirect leads as well", async (t) => {
   const { http } = read(previewsFile({ ...routes, entryPoint: "web" }));
   t.strictSame(http.routers.previews.entryPoints, ["web", "websecure"]);
+});
+
+t.test("previewsFile() has Traefik look after several gateways, and not after the only one", async (t) => {
+  const { loadBalancer } = read(previewsFile(routes)).http.services.gateway;
+  t.equal(loadBalancer.healthCheck, undefined);
+  const gatewayUrls = ["http://127.0.0.1:8080", "http://127.0.0.1:8081"];
+  const several = read(previewsFile({ ...routes, gatewayUrls })).http.services.gateway.loadBalancer;
+  t.strictSame(several.servers, [{ url: gatewayUrls[0] }, { url: gatewayUrls[1] }]);
+  t.match(several.healthCheck, { hostname: "gateway.internal", path: "/healthz", interval: "500ms" });
+});
+
+t.test("previewsFile() shows what is in force to this machine alone", async (t) => {
+  t.match(read(previewsFile(routes)).http.routers.edge, {
+    entryPoints: ["internal"],
+    rule: "Host(`localhost`) && PathPrefix(`/api`)",
+    service: "api@internal",
+  });
 });
 
 t.test("apiFile() ranks the API's host above the previews", async (t) => {

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { parse, stringify } from "yaml";
+import { gatewayHealth } from "#contract/gateway-health.ts";
 import { formatApiHost } from "#contract/preview-host.ts";
 import type { CertificatePair } from "./valid-certificate.ts";
 
@@ -8,8 +9,8 @@ export type EdgeRoutes = {
   readonly domain: string;
   readonly entryPoint: "web" | "websecure";
   readonly tls: boolean;
-  /** Where Traefik reaches the gateway, such as `http://gateway:8080`. */
-  readonly gatewayUrl: string;
+  /** Where Traefik reaches the gateways, such as `http://gateway:8080`; at least one. */
+  readonly gatewayUrls: readonly string[];
   /** The port that browsers dial for HTTPS: where plain requests are sent. */
   readonly httpsPort: number;
 };
@@ -37,9 +38,10 @@ export function previewsFile(routes: EdgeRoutes): Mapping {
           service: "gateway",
         },
         ...(routes.tls && { redirect: redirectRouter(previews) }),
+        edge: edgeRouter,
       },
       ...(routes.tls && { middlewares: { "to-https": redirectToHttps(routes.httpsPort) } }),
-      services: { gateway: gatewayService(routes.gatewayUrl) },
+      services: { gateway: gatewayService(routes.gatewayUrls) },
       serversTransports: {
         gateway: {
           // Unset, two connections are kept and every other request of a burst opens one.
@@ -62,6 +64,15 @@ export function certificateFile(pair: CertificatePair): Mapping {
   return { tls: { stores: { default: { defaultCertificate: { certFile: pair.chain, keyFile: pair.key } } } } };
 }
 
+/** The name of Traefik's own resolver in the static file. */
+export const resolverName = "sandboxd";
+
+/** The same, of Traefik's own making. */
+export function generatedCertificateFile(domain: string): Mapping {
+  const generated = { resolver: resolverName, domain: { main: `*.preview.${domain}` } };
+  return { tls: { stores: { default: { defaultGeneratedCert: generated } } } };
+}
+
 /** A pair and the name of the source that it came from. */
 export type SourcedPair = CertificatePair & { readonly source: string };
 
@@ -77,6 +88,14 @@ export function readCertificateFile(text: string): SourcedPair | undefined {
     return undefined;
   }
 }
+
+const healthCheck = {
+  hostname: gatewayHealth.host,
+  path: gatewayHealth.path,
+  interval: "500ms",
+  unhealthyInterval: "500ms",
+  timeout: "2s",
+};
 
 /** The text of a file; with the name of its source when it holds a certificate. */
 export function toYaml(file: Mapping, source?: string): string {
@@ -101,15 +120,28 @@ function redirectRouter(rule: string): Mapping {
   return { entryPoints: ["web"], rule, priority: previewPriority, middlewares: ["to-https"], service: "gateway" };
 }
 
+/**
+ * Traefik's own API, read-only, for whoever asks what is in force. The entry point is this machine's alone, and the host
+ * keeps pages away that a browser here was led to by a name of somebody else's.
+ */
+const edgeRouter = {
+  entryPoints: ["internal"],
+  rule: "Host(`localhost`) && PathPrefix(`/api`)",
+  priority: apiPriority,
+  service: "api@internal",
+};
+
 /** Not permanent: browsers would keep it after TLS has been turned off again. */
 function redirectToHttps(port: number): Mapping {
   return { redirectScheme: { scheme: "https", port: String(port), permanent: false } };
 }
 
-function gatewayService(url: string): Mapping {
+function gatewayService(urls: readonly string[]): Mapping {
   return {
     loadBalancer: {
-      servers: [{ url }],
+      servers: urls.map((url) => ({ url })),
+      // One that leaves says so for a while before it takes no more requests. With a single one there is no choice.
+      ...(urls.length > 1 && { healthCheck }),
       passHostHeader: true,
       serversTransport: "gateway",
       // The default of 100 ms delays the last part of every answer that has a length.

@@ -1,7 +1,8 @@
 /** What a real Traefik makes of the static file and of what openEdge writes. */
 import { once } from "node:events";
 import { rm, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
+import { createServer } from "node:http";
+import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import t from "tap";
@@ -95,7 +96,7 @@ t.test("a renewed certificate is served without a failed request", options, asyn
   await eventually(async () => answers.length > atSwap + 20);
   swapped = true;
   await Promise.all(clients);
-  t.match(edge.status(), { fingerprint: await fingerprint(), lastError: null });
+  t.match(edge.status(), { certificate: { fingerprint: await fingerprint() }, lastError: null });
   t.strictSame([...new Set(answers)], [200]);
 });
 
@@ -143,6 +144,33 @@ t.test("Traefik counts no requests", options, async (t) => {
   t.match(metrics, "traefik_config_reloads_total");
   t.notMatch(metrics, /requests_total|request_duration/);
   t.notMatch(traefik.log(), /"level":"error"/);
+});
+
+t.test("Traefik keeps the connections of a burst for the next one", options, async (t) => {
+  let connections = 0;
+  let waiting: (() => void)[] = [];
+  // Nobody is answered before all are there, so that each of them needs a connection.
+  const gateway = createServer((request, response) => {
+    if (request.url !== "/burst") return void response.end();
+    waiting.push(() => response.end());
+    if (waiting.length < 64) return;
+    for (const answer of waiting) answer();
+    waiting = [];
+  });
+  gateway.on("connection", () => connections++);
+  await once(gateway.listen(0, "127.0.0.1"), "listening");
+  t.teardown(() => {
+    gateway.close();
+    gateway.closeAllConnections();
+  });
+  const { port } = gateway.address() as AddressInfo;
+  const { traefik } = await startEdge(t, { gatewayUrls: [`http://127.0.0.1:${port}`] });
+  const burst = () => Promise.all(Array.from({ length: 64 }, () => ask({ port: traefik.web, host, path: "/burst" })));
+  await burst();
+  const before = connections;
+  for (let count = 0; count < 3; count++) await burst();
+  t.ok(before >= 64);
+  t.ok(connections - before <= 3, `${connections - before} new connections for 192 requests`);
 });
 
 const settings = { trustedProxies: ["127.0.0.1"] };

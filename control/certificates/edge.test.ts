@@ -1,8 +1,11 @@
-import { X509Certificate } from "node:crypto";
+import "reflect-metadata";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import * as x509 from "@peculiar/x509";
 import t, { type Test } from "tap";
+import { createAuthority, issueLeaf } from "./certificate-authority.ts";
 import { type EdgeConfig, openEdge } from "./edge.ts";
 import { testLog } from "./testing/log.ts";
 import { daysFromNow, operatorPair } from "./testing/pairs.ts";
@@ -15,10 +18,11 @@ function configOf(t: Test, changes: Partial<EdgeConfig> = {}): EdgeConfig {
     domain: "example.com",
     entryPoint: "websecure",
     tls: true,
-    gatewayUrl: "http://127.0.0.1:8080",
+    gatewayUrls: ["http://127.0.0.1:8080"],
     httpsPort: 443,
     certSource: "self-signed",
     certDir: join(root, "certs"),
+    acme: null,
     ...changes,
   };
 }
@@ -30,8 +34,10 @@ t.test("openEdge() writes everything that Traefik needs", async (t) => {
   t.match(edge.status(), {
     tls: true,
     source: "self-signed",
-    names: ["*.preview.example.com", "preview.example.com"],
-    notAfter: Date,
+    from: "self-signed",
+    certificate: { names: ["*.preview.example.com", "preview.example.com"], notAfter: Date },
+    nextRenewalAt: Date,
+    files: [],
     lastError: null,
     trustAnchor: join(config.dataDir, "certificates", "ca.pem"),
   });
@@ -68,7 +74,7 @@ t.test("openEdge() follows the domain, with an authority that stays", async (t) 
   await using _one = await openEdge(config, { logger: testLog().logger });
   const before = await ca();
   await using other = await openEdge({ ...config, domain: "example.org" }, { logger: testLog().logger });
-  t.match(other.status(), { names: ["*.preview.example.org", "preview.example.org"] });
+  t.match(other.status(), { certificate: { names: ["*.preview.example.org", "preview.example.org"] } });
   t.equal(await ca(), before);
   t.match(await readFile(join(config.dynamicDir, "previews.yml"), "utf8"), "*.preview.example.org");
 });
@@ -77,7 +83,7 @@ t.test("openEdge() has no certificate without TLS, and takes an old one away", a
   const config = configOf(t);
   await using _tls = await openEdge(config, { logger: testLog().logger });
   await using plain = await openEdge({ ...config, tls: false }, { logger: testLog().logger });
-  t.strictSame(plain.status(), { tls: false });
+  t.strictSame(plain.status(), { tls: false, files: [] });
   t.strictSame((await readdir(config.dynamicDir)).sort(), ["api.yml", "previews.yml"]);
 });
 
@@ -104,7 +110,7 @@ t.test("openEdge() takes the operator's certificate, and each better one that fo
   const installed = log.next("certificate installed");
   await store(second);
   await installed;
-  t.match(edge.status(), { fingerprint: new X509Certificate(second.chain).fingerprint256 });
+  t.match(edge.status(), { certificate: { fingerprint: new X509Certificate(second.chain).fingerprint256 } });
 });
 
 t.test("openEdge() keeps the good certificate while the operator's is bad", async (t) => {
@@ -118,10 +124,54 @@ t.test("openEdge() keeps the good certificate while the operator's is bad", asyn
   await writeFile(join(config.certDir, "tls.key"), (await operatorPair("example.com")).key);
   await refused;
   t.match(edge.status(), {
-    fingerprint: new X509Certificate(pair.chain).fingerprint256,
+    certificate: { fingerprint: new X509Certificate(pair.chain).fingerprint256 },
     lastError: { message: /private key does not belong/ },
   });
   t.match(await readFile(join(config.dynamicDir, "certificate.yml"), "utf8"), "# Source: file");
+});
+
+/** What an operator may put in the place of a good pair, and what is said of it. */
+async function badPairs(): Promise<Record<string, { chain: string; key: string; message: RegExp }>> {
+  const [pair, other] = [await operatorPair("example.com"), await operatorPair("example.com")];
+  const [leaf, issuer] = pair.chain.split(/(?<=-----END CERTIFICATE-----\n)/) as [string, string];
+  const key = createPrivateKey(pair.key);
+  const encrypted = key.export({ cipher: "aes-256-cbc", passphrase: "x", type: "pkcs8", format: "pem" }) as string;
+  const expired = await operatorPair("example.com", daysFromNow(-400));
+  const foreign = await operatorPair("example.org");
+  const issuers = new x509.AuthorityInfoAccessExtension({ caIssuers: "http://ca.example/issuer.crt" });
+  const lone = await issueLeaf(await createAuthority(new Date()), ["*.preview.example.com"], new Date(), [issuers]);
+  return {
+    "with an encrypted key": { chain: pair.chain, key: encrypted, message: /encrypted: store it without a passphrase/ },
+    "in the wrong order": { chain: issuer + leaf, key: pair.key, message: /the leaf is not the first of the chain/ },
+    "with another's key": { chain: pair.chain, key: other.key, message: /does not belong to the certificate/ },
+    "without its chain": { ...lone, message: /the chain is missing: add the certificate of/ },
+    "that has expired": { ...expired, message: /expired at \d{4}-/ },
+    "of other names": { ...foreign, message: /does not cover \*\.preview\.example\.com \(it names \*\.preview\.exam/ },
+    "that ends sooner": { ...(await operatorPair("example.com", daysFromNow(-90))), message: /before the one in use/ },
+  };
+}
+
+t.test("openEdge() serves the good certificate on while the operator's is", async (t) => {
+  for (const [what, { chain, key, message }] of Object.entries(await badPairs())) {
+    t.test(what, async (t) => {
+      const config = configOf(t, { certSource: "file" });
+      const pair = await operatorPair("example.com", daysFromNow(-30));
+      await writeFile(join(config.certDir, "fullchain.pem"), pair.chain);
+      await writeFile(join(config.certDir, "privkey.pem"), pair.key);
+      const log = testLog();
+      await using edge = await openEdge(config, { logger: log.logger });
+      const refused = log.next("certificate not replaced: the one in use stays");
+      await writeFile(join(config.certDir, "fullchain.pem"), chain);
+      await writeFile(join(config.certDir, "privkey.pem"), key);
+      await refused;
+      t.match(edge.status(), {
+        certificate: { fingerprint: new X509Certificate(pair.chain).fingerprint256 },
+        lastError: { message },
+      });
+      const served = await readFile(join(config.dynamicDir, "certificate.yml"), "utf8");
+      t.ok(served.includes(pair.chain.split("\n")[3]!));
+    });
+  }
 });
 
 t.test("refresh() leaves the API off the edge once its file is gone", async (t) => {
@@ -139,5 +189,5 @@ t.test("refresh() renews our own leaf in time", async (t) => {
   now = new Date();
   await edge.refresh();
   const after = edge.status();
-  t.ok(before.tls && after.tls && after.notAfter > before.notAfter);
+  t.ok(before.tls && after.tls && after.certificate!.notAfter > before.certificate!.notAfter);
 });

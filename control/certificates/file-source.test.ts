@@ -54,7 +54,7 @@ for (const [what, change] of Object.entries(changes)) {
   t.test(`watch() tells of ${what}`, async (t) => {
     const directory = t.testdir({ "tls.crt": "old", "tls.key": "key" });
     const changed = Promise.withResolvers<void>();
-    using _watch = new FileSource(directory, testLog().logger).watch(changed.resolve);
+    await using _watch = new FileSource(directory, testLog().logger).watch(changed.resolve);
     await change(directory);
     await changed.promise;
     t.pass("told");
@@ -65,6 +65,6 @@ t.test("watch() warns of a directory that is not there", async (t) => {
   const directory = t.testdir({});
   await rm(directory, { recursive: true });
   const log = testLog();
-  new FileSource(directory, log.logger).watch(() => {})[Symbol.dispose]();
+  await new FileSource(directory, log.logger).watch(() => {})[Symbol.asyncDispose]();
   t.equal(log.lines[0]?.msg, "certificate directory cannot be watched");
 });

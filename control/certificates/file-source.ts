@@ -1,7 +1,7 @@
 import { type FSWatcher, watch } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
-import type { CertificateSource } from "./certificate-source.ts";
+import type { CertificateSource, SourceStatus } from "./certificate-source.ts";
 import { CertificateError, type CertificatePair } from "./valid-certificate.ts";
 import { readIfThere } from "./write-whole.ts";
 
@@ -20,6 +20,7 @@ const settleMs = 300;
 export class FileSource implements CertificateSource {
   readonly name = "file";
   readonly trustAnchor = undefined;
+  readonly isAlwaysFresh = false;
   readonly #directory: string;
   readonly #logger: Logger;
 
@@ -43,7 +44,7 @@ export class FileSource implements CertificateSource {
   }
 
   /** A directory that cannot be watched, or is replaced itself, is looked at with the timer alone. */
-  watch(changed: () => void): Disposable {
+  watch(changed: () => void): AsyncDisposable {
     let timer: NodeJS.Timeout | undefined;
     const later = () => {
       clearTimeout(timer);
@@ -51,11 +52,16 @@ export class FileSource implements CertificateSource {
     };
     const watcher = this.#open(later);
     return {
-      [Symbol.dispose]: () => {
+      [Symbol.asyncDispose]: async () => {
         clearTimeout(timer);
         watcher?.close();
       },
     };
+  }
+
+  /** When the operator's tool renews it is its own business. */
+  status(): SourceStatus {
+    return { nextRenewalAt: null, lastError: null };
   }
 
   #open(changed: () => void): FSWatcher | undefined {

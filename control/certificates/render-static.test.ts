@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
@@ -31,6 +31,16 @@ t.test("render-static.ts ends with 2 for a bad environment and writes nothing", 
   t.equal(status, 2);
   t.equal(stderr.trim().split("\n").length, 2);
   t.throws(() => readFileSync(target));
+});
+
+t.test("render-static.ts keeps the key of an external account to its owner", async (t) => {
+  const target = join(t.testdir({}), "traefik.yml");
+  const account = { SANDBOXD_ACME_EAB_KID: "kid", SANDBOXD_ACME_EAB_KEY: "c2VjcmV0" };
+  const traefik = { SANDBOXD_CERT_SOURCE: "traefik", SANDBOXD_TRAEFIK_DNS_PROVIDER: "hetzner" };
+  run([target], traefik);
+  t.equal(statSync(target).mode & 0o777, 0o644);
+  run([target], { ...traefik, ...account });
+  t.equal(statSync(target).mode & 0o777, 0o600);
 });
 
 t.test("render-static.ts wants to know where to", async (t) => {

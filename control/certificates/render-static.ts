@@ -6,7 +6,7 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { EnvironmentError, EnvironmentReader, type Variables } from "#contract/environment.ts";
-import { overlay, readEnvironmentFile } from "../environment-file.ts";
+import { environmentFileOf, overlay, readEnvironmentFile } from "#contract/environment-file.ts";
 import { readStaticSettings, renderStatic } from "./static-file.ts";
 import { writeWhole } from "./write-whole.ts";
 
@@ -22,7 +22,9 @@ async function main(target: string | undefined): Promise<number> {
     const path = resolve(target);
     await mkdir(dirname(path), { recursive: true });
     const text = renderStatic(await readFile(template, "utf8"), settings);
-    await writeWhole(path, text, { mode: 0o644, stagingDirectories: [dirname(path)], verify: () => {} });
+    // With the key of an external account in it, it is Traefik's alone.
+    const mode = settings.resolver?.externalAccount ? 0o600 : 0o644;
+    await writeWhole(path, text, { mode, stagingDirectories: [dirname(path)], verify: () => {} });
     return 0;
   } catch (error) {
     if (!(error instanceof EnvironmentError)) throw error;
@@ -33,8 +35,7 @@ async function main(target: string | undefined): Promise<number> {
 
 /** What control reads: the process's own variables over those of the environment file. */
 function readVariables(): Variables {
-  const path = process.env.SANDBOXD_ENV_FILE || process.env.SANDBOXED_ENV_FILE || "/etc/sandboxed/sandboxd.env";
-  return overlay(readEnvironmentFile(path), process.env);
+  return overlay(readEnvironmentFile(environmentFileOf(process.env)), process.env);
 }
 
 process.exitCode = await main(process.argv[2]);

@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { createAuthority, issueLeaf } from "./certificate-authority.ts";
-import type { CertificateSource } from "./certificate-source.ts";
+import type { CertificateSource, SourceStatus } from "./certificate-source.ts";
 import type { CertificatePair, ValidCertificate } from "./valid-certificate.ts";
 import { readIfThere, writeWhole } from "./write-whole.ts";
 
@@ -13,6 +13,7 @@ const authorityMarginMs = 30 * 86_400_000;
 export class SelfSignedSource implements CertificateSource {
   readonly name = "self-signed";
   readonly trustAnchor: string;
+  readonly isAlwaysFresh = false;
   readonly #keyPath: string;
   readonly #staging: string;
   readonly #names: readonly string[];
@@ -35,16 +36,18 @@ export class SelfSignedSource implements CertificateSource {
     return issueLeaf(authority, this.#names, now);
   }
 
-  watch(): Disposable {
-    return { [Symbol.dispose]: () => {} };
+  watch(): AsyncDisposable {
+    return { [Symbol.asyncDispose]: async () => {} };
+  }
+
+  status(inUse: ValidCertificate | undefined): SourceStatus {
+    return { nextRenewalAt: inUse === undefined ? null : new Date(renewalOf(inUse)), lastError: null };
   }
 
   /** Of this authority, of this domain, and within the first two thirds of its life. */
   #isGood(inUse: ValidCertificate, authority: CertificatePair, now: Date): boolean {
     const issued = new X509Certificate(inUse.chain).verify(new X509Certificate(authority.chain).publicKey);
-    const begin = inUse.notBefore.getTime();
-    const renewAt = begin + (inUse.notAfter.getTime() - begin) * (2 / 3);
-    return issued && this.#names.every((name) => inUse.names.includes(name)) && now.getTime() < renewAt;
+    return issued && this.#names.every((name) => inUse.names.includes(name)) && now.getTime() < renewalOf(inUse);
   }
 
   async #authority(now: Date): Promise<CertificatePair> {
@@ -66,6 +69,10 @@ export class SelfSignedSource implements CertificateSource {
   #write(path: string, content: string, mode: number): Promise<boolean> {
     return writeWhole(path, content, { mode, stagingDirectories: [this.#staging], verify: () => {} });
   }
+}
+
+function renewalOf({ notBefore, notAfter }: ValidCertificate): number {
+  return notBefore.getTime() + (notAfter.getTime() - notBefore.getTime()) * (2 / 3);
 }
 
 function problemOf(authority: CertificatePair, now: Date): string | undefined {

@@ -33,12 +33,19 @@ t.test("isServed() waits for the swap", async (t) => {
   const [old, next] = [await operatorPair("example.com"), await operatorPair("example.com")];
   const { server, address } = await serve(t, old);
   server.once("secureConnection", () => server.setSecureContext({ cert: next.chain, key: next.key }));
-  t.equal(await isServed(fingerprintOf(next), address, name, { withinMs: 60_000, signal }), true);
+  t.equal(await isServed(fingerprintOf(next), address, name, { withinMs: 60_000, signal }), "served");
 });
 
 t.test("isServed() gives up when the time is over", async (t) => {
   const { address } = await serve(t, await operatorPair("example.com"));
-  t.equal(await isServed("another", address, name, { withinMs: 0, signal }), false);
+  t.equal(await isServed("another", address, name, { withinMs: 0, signal }), "another");
+});
+
+t.test("isServed() tells nobody from another certificate", async (t) => {
+  const { server, address } = await serve(t, await operatorPair("example.com"));
+  server.close();
+  await once(server, "close");
+  t.equal(await isServed("any", address, name, { withinMs: 0, signal }), "silent");
 });
 
 t.test("isServed() ends with its signal, in the middle of a handshake as well", async (t) => {

@@ -12,6 +12,7 @@ const none = {
   trustedProxies: [],
   proxyProtocol: false,
   http3: false,
+  resolver: null,
 };
 
 t.test("renderStatic() leaves the file as it is when nothing is asked for", async (t) => {
@@ -44,6 +45,37 @@ t.test("renderStatic() speaks the PROXY protocol only when told to", async (t) =
 t.test("renderStatic() advertises HTTP/3 at the port that browsers dial", async (t) => {
   const { entryPoints } = parse(renderStatic(template, { ...none, http3: true, httpsPort: 8443 }));
   t.strictSame(entryPoints.websecure.http3, { advertisedPort: 8443 });
+});
+
+const authority = { directoryUrl: "https://ca.example/dir", email: null, externalAccount: null, resolvers: [] };
+
+t.test("renderStatic() gives Traefik a resolver of its own for the source traefik", async (t) => {
+  const plain = parse(renderStatic(template, { ...none, resolver: { ...authority, provider: "hetzner" } }));
+  t.strictSame(plain.certificatesResolvers, {
+    sandboxd: {
+      acme: {
+        ...{ caServer: "https://ca.example/dir", storage: "/etc/traefik/acme/acme.json", keyType: "EC256" },
+        dnsChallenge: { provider: "hetzner" },
+      },
+    },
+  });
+  const externalAccount = { kid: "kid", hmacKey: "c2VjcmV0" };
+  const bound = { ...authority, email: "ada@example.com", externalAccount, resolvers: ["192.0.2.1:53"] };
+  const { acme } = parse(renderStatic(template, { ...none, resolver: { ...bound, provider: "hetzner" } }))
+    .certificatesResolvers.sandboxd;
+  t.match(acme, {
+    email: "ada@example.com",
+    eab: { kid: "kid", hmacEncoded: "c2VjcmV0" },
+    dnsChallenge: { resolvers: ["192.0.2.1:53"] },
+  });
+});
+
+t.test("readStaticSettings() has a resolver with the source traefik alone", async (t) => {
+  const variables = { SANDBOXD_TRAEFIK_DNS_PROVIDER: "hetzner", SANDBOXD_ACME_EMAIL: "ada@example.com" };
+  const resolver = (source: string) =>
+    readStaticSettings(new EnvironmentReader({ ...variables, SANDBOXD_CERT_SOURCE: source })).resolver;
+  t.equal(resolver("acme"), null);
+  t.match(resolver("traefik"), { provider: "hetzner", email: "ada@example.com", directoryUrl: /letsencrypt/ });
 });
 
 t.test("renderStatic() keeps one address and the directory on lines of their own", async (t) => {

@@ -1,4 +1,6 @@
+import "reflect-metadata";
 import { createPrivateKey, generateKeyPairSync } from "node:crypto";
+import * as x509 from "@peculiar/x509";
 import t, { type Test } from "tap";
 import { createAuthority, issueLeaf } from "./certificate-authority.ts";
 import { daysFromNow, operatorPair } from "./testing/pairs.ts";
@@ -44,6 +46,22 @@ t.test("validateCertificate() refuses a key of another certificate", async (t) =
 t.test("validateCertificate() refuses a leaf that is not the first", async (t) => {
   const [leaf, authority] = pair.chain.split(/(?<=-----END CERTIFICATE-----\n)/);
   refuses(t, { chain: `${authority}${leaf}`, key: pair.key }, /leaf is not the first/);
+});
+
+t.test("validateCertificate() says which part of a chain is out of order", async (t) => {
+  const root = await createAuthority(now);
+  const [leaf, issuer] = pair.chain.split(/(?<=-----END CERTIFICATE-----\n)/);
+  refuses(t, { chain: `${leaf}${root.chain}${issuer}`, key: pair.key }, /wrong order, number 3 must follow it$/);
+});
+
+t.test("validateCertificate() refuses a lone leaf that says where its issuer is to be had", async (t) => {
+  const authority = await createAuthority(now);
+  const names = ["*.preview.example.com"];
+  const leaf = await issueLeaf(authority, names, now, [
+    new x509.AuthorityInfoAccessExtension({ caIssuers: "http://ca.example/issuer.crt" }),
+  ]);
+  refuses(t, leaf, /^the chain is missing: add the certificate of O=sandboxd, CN=sandboxd local CA /);
+  t.ok(validateCertificate({ chain: leaf.chain + authority.chain, key: leaf.key }, domain, now));
 });
 
 t.test("validateCertificate() refuses a chain that another authority's certificate ends", async (t) => {

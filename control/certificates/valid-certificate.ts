@@ -1,4 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { getCACertificates } from "node:tls";
 
 /** A certificate chain, the leaf first, and the leaf's private key, both PEM. */
 export type CertificatePair = { readonly chain: string; readonly key: string };
@@ -36,18 +37,34 @@ export function validateCertificate(pair: CertificatePair, domain: string, now: 
     throw new CertificateError("the private key does not belong to the certificate");
   }
   checkSignatures(chain);
-  for (const each of chain) checkDates(each, now);
-  checkNames(leaf, domain);
-  checkPurpose(leaf);
+  for (const each of chain.slice(1)) checkDates(each, now);
+  checkLeaf(leaf, domain, now);
+  checkComplete(chain);
   return {
     chain: chain.map((each) => each.toString()).join(""),
     key: key.export({ type: "pkcs8", format: "pem" }) as string,
+    ...describeLeaf(leaf),
+  };
+}
+
+/** What a certificate says of itself. */
+export type Leaf = Omit<ValidCertificate, keyof CertificatePair>;
+
+export function describeLeaf(leaf: X509Certificate): Leaf {
+  return {
     names: namesOf(leaf),
     issuer: leaf.issuer.replaceAll("\n", ", "),
     fingerprint: leaf.fingerprint256,
     notBefore: leaf.validFromDate,
     notAfter: leaf.validToDate,
   };
+}
+
+/** The part of the checks that needs nothing but the leaf. Throws CertificateError. */
+export function checkLeaf(leaf: X509Certificate, domain: string, now: Date): void {
+  checkDates(leaf, now);
+  checkNames(leaf, domain);
+  checkPurpose(leaf);
 }
 
 const certificateBlock = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
@@ -88,10 +105,27 @@ function checkSignatures(chain: readonly X509Certificate[]): void {
   for (const [index, each] of chain.entries()) {
     const issuer = chain[index + 1];
     if (issuer === undefined) return;
-    if (!each.checkIssued(issuer) || !each.verify(issuer.publicKey)) {
-      throw new CertificateError(`certificate ${index + 1} of the chain is not signed by the one after it`);
-    }
+    if (isSignedBy(each, issuer)) continue;
+    const place = chain.findIndex((other, at) => at !== index && isSignedBy(each, other));
+    const order = place < 0 ? "" : `: the chain is in the wrong order, number ${place + 1} must follow it`;
+    throw new CertificateError(`certificate ${index + 1} of the chain is not signed by the one after it${order}`);
   }
+}
+
+function isSignedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+}
+
+/**
+ * A lone leaf that names a place to fetch its issuer from (RFC 5280 §4.2.2.1) and that no known root signed: browsers
+ * may fetch it, programs do not.
+ */
+function checkComplete([leaf, ...others]: readonly X509Certificate[]): void {
+  if (leaf === undefined || others.length > 0 || !leaf.infoAccess?.includes("CA Issuers")) return;
+  const isOfRoot = getCACertificates("default").some((root) => isSignedBy(leaf, new X509Certificate(root)));
+  if (isOfRoot || isSignedBy(leaf, leaf)) return;
+  const issuer = leaf.issuer.replaceAll("\n", ", ");
+  throw new CertificateError(`the chain is missing: add the certificate of ${issuer}, which signed this one`);
 }
 
 function checkDates(certificate: X509Certificate, now: Date): void {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
 export type WriteOptions = {
@@ -46,6 +46,15 @@ export async function removeWhole(path: string): Promise<boolean> {
   }
   await syncDirectory(dirname(path));
   return true;
+}
+
+/** Removes what processes that died in `writeWhole` left in a staging directory: of these names, or all of it. */
+export async function removeLeftovers(directory: string, names?: readonly string[]): Promise<void> {
+  for (const entry of await readdir(directory).catch(() => [])) {
+    const name = /^\.(.+)\.[0-9a-f]{12}$/.exec(entry)?.[1];
+    if (name !== undefined && (names === undefined || names.includes(name)))
+      await rm(join(directory, entry), { force: true });
+  }
 }
 
 /** The text of a file, or undefined when there is none. */

@@ -1,6 +1,7 @@
 /** What kind a request is of, which decides whether it may wake a sandbox and keep it awake. */
 export const requestClasses = [
   "navigation",
+  "self-reload",
   "subresource",
   "api",
   "hmr-socket",

@@ -98,7 +98,7 @@ export type SandboxSpec = {
 export type EngineState = {
   readonly id: SandboxId;
   readonly state: "running" | "paused" | "exited" | "missing";
-  /** How the last run ended; null while it runs, before its first start and where nobody knows. */
+  /** How the last run ended; null while it runs, before its first start and when nobody was there to see it end. */
   readonly exit: EngineExit | null;
   /** When the present run began, epoch milliseconds; null unless running or paused. */
   readonly startedAt: number | null;
@@ -110,6 +110,7 @@ export type EngineState = {
 
 export type EngineEndpoint = { readonly port: number; readonly address: string; readonly upstreamPort: number };
 
+/** An end that was seen. Code and signal are both null where the system told no more than that. */
 export type EngineExit = {
   /** null when a signal ended it. */
   readonly code: number | null;

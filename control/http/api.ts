@@ -1,6 +1,7 @@
 import { parseSandboxId, type SandboxId } from "#contract/sandbox-id.ts";
 import type { Access } from "../access/open-access.ts";
 import { ApiError, notFound } from "../api-error.ts";
+import type { Edge } from "../certificates/edge.ts";
 import type { SandboxEngine } from "../engines/sandbox-engine.ts";
 import type { RouteFeed } from "../routes/route-feed.ts";
 import type { Collaborators } from "../sandboxes/collaborators.ts";
@@ -14,6 +15,7 @@ import type { PatchBody, Resource } from "./schemas.ts";
 export type Api = {
   readonly use: Collaborators;
   readonly access: Access;
+  readonly edge: Pick<Edge, "status">;
   readonly feed: RouteFeed;
   readonly events: EventStore;
   readonly idempotency: Idempotency;

@@ -1,11 +1,16 @@
 import type { CorsPolicy } from "#contract/cors.ts";
 import { ApiError } from "../api-error.ts";
+import { mergePatch } from "./merge-patch.ts";
 import type { PatchBody, Resource } from "./schemas.ts";
 
-/** A sandbox's CORS policy out of a body; one that is given stands for the whole. Throws ApiError `invalid_request`. */
-export function fromWireCors(field: PatchBody["cors"]): CorsPolicy | null {
-  if (field === null || field === undefined) return null;
-  const { origins, methods, headers, credentials, max_age_seconds: maxAgeSeconds } = field;
+type WireCors = NonNullable<Resource["cors"]>;
+
+/** A sandbox's CORS policy after a merge patch of it. Throws ApiError `invalid_request` for one that cannot be followed. */
+export function fromWireCors(patch: PatchBody["cors"], current: CorsPolicy | null): CorsPolicy | null {
+  if (patch === null || patch === undefined) return null;
+  const merged = mergePatch(toWireCors(current) ?? {}, patch) as Partial<WireCors>;
+  const { origins, methods, headers, credentials, max_age_seconds: maxAgeSeconds } = merged;
+  if (origins === undefined) throw new ApiError("invalid_request", "body: the field cors.origins is missing");
   if (origins.includes("*") && (origins.length > 1 || credentials === true)) {
     throw new ApiError("invalid_request", "body: cors.origins: * stands alone and without credentials");
   }

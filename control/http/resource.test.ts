@@ -117,3 +117,16 @@ t.test("toChanges() merges a schedule and refuses one that cannot be followed", 
   const wrong = { schedule: { timezone: "Nowhere", wake: ["0 9 * * *"] } };
   t.throws(() => toChanges(wrong, none), { code: "invalid_request", message: /schedule: timezone "Nowhere"/ });
 });
+
+t.test("toChanges() merges a CORS policy and refuses one that allows nobody", async (t) => {
+  const none = toPolicy({ ports: [3000] });
+  const { cors } = toChanges({ cors: { origins: ["https://A.example"], methods: ["GET"], credentials: true } }, none);
+  t.same(cors, { origins: ["https://a.example"], methods: ["GET"], credentials: true });
+  const patched = toChanges({ cors: { methods: null, max_age_seconds: 60 } }, { ...none, cors: cors! });
+  t.same(patched.cors, { origins: ["https://a.example"], credentials: true, maxAgeSeconds: 60 });
+  t.same(toChanges({ cors: null }, { ...none, cors: cors! }), { cors: null });
+  const refused = { code: "invalid_request", message: /cors\.origins/ };
+  t.throws(() => toChanges({ cors: { credentials: true } }, none), refused);
+  t.throws(() => toChanges({ cors: { origins: null } }, { ...none, cors: cors! }), refused);
+  t.throws(() => toChanges({ cors: { origins: ["*"] } }, { ...none, cors: cors! }), refused, "with credentials");
+});

@@ -109,7 +109,7 @@ export function toChanges(patch: PatchBody, current: SandboxPolicy): Partial<San
   if (patch.labels !== undefined) changes.labels = mergePatch(current.labels, patch.labels);
   if (patch.external !== undefined) changes.external = toExternal(patch.external, current.external);
   if (patch.host_policy !== undefined) Object.assign(changes, fromHostPolicy(patch.host_policy, current));
-  if (patch.cors !== undefined) changes.cors = fromWireCors(patch.cors);
+  if (patch.cors !== undefined) changes.cors = fromWireCors(patch.cors, current.cors);
   if (patch.schedule !== undefined) changes.schedule = toSchedule(patch.schedule, current.schedule);
   if (patch.wake_policy !== undefined) {
     const merged = mergePatch(toWireWakePolicy(current.wakePolicy), patch.wake_policy);

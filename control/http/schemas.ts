@@ -62,19 +62,33 @@ const schedule = Type.Object(
 );
 
 const token = Type.String({ pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$" });
+const origins = Type.Array(Type.String({ pattern: "^(?:\\*|https?://[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?)$" }), {
+  minItems: 1,
+  maxItems: 100,
+  description: "Origins whose pages may call the preview, or `*` alone and without credentials",
+});
+const tokens = (maxItems: number) => Type.Array(token, { maxItems });
+const maxAge = Type.Integer({ minimum: 0, maximum: 86_400 });
+const corsDescription = "Preflights are answered at the edge, without a credential and without a wake";
 const cors = Type.Object(
   {
-    origins: Type.Array(Type.String({ pattern: "^(?:\\*|https?://[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?)$" }), {
-      minItems: 1,
-      maxItems: 100,
-      description: "Origins whose pages may call the preview, or `*` alone and without credentials",
-    }),
-    methods: Type.Optional(Type.Array(token, { maxItems: 50 })),
-    headers: Type.Optional(Type.Array(token, { maxItems: 100 })),
+    origins,
+    methods: Type.Optional(tokens(50)),
+    headers: Type.Optional(tokens(100)),
     credentials: Type.Optional(Type.Boolean()),
-    max_age_seconds: Type.Optional(Type.Integer({ minimum: 0, maximum: 86_400 })),
+    max_age_seconds: Type.Optional(maxAge),
   },
-  { ...strict, description: "Preflights are answered at the edge, without a credential and without a wake" },
+  { ...strict, description: corsDescription },
+);
+const corsPatch = Type.Object(
+  {
+    origins: Type.Optional(nullable(origins)),
+    methods: Type.Optional(nullable(tokens(50))),
+    headers: Type.Optional(nullable(tokens(100))),
+    credentials: Type.Optional(nullable(Type.Boolean())),
+    max_age_seconds: Type.Optional(nullable(maxAge)),
+  },
+  { ...strict, description: corsDescription },
 );
 
 /** What an integrator may decide, each field in the form of a merge patch (RFC 7396): null takes a decision back. */
@@ -92,7 +106,7 @@ const policyFields = {
   disk: Type.Optional(nullable(size)),
   host_policy: Type.Optional(nullable(Type.Union([hostPolicy, hostPolicyByPort]))),
   wake_policy: Type.Optional(nullable(wakePolicy)),
-  cors: Type.Optional(nullable(cors)),
+  cors: Type.Optional(nullable(corsPatch)),
   schedule: Type.Optional(nullable(schedule)),
   external: Type.Optional(nullable(external)),
   labels: Type.Optional(nullable(Type.Record(labelKey, nullable(labelValue), strict))),

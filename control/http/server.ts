@@ -1,16 +1,19 @@
+import { isUtf8 } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import swagger from "@fastify/swagger";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController, type RawServerDefault } from "fastify";
 import type { Logger } from "pino";
-import { notFound } from "../api-error.ts";
+import Type from "typebox";
+import { ApiError, notFound } from "../api-error.ts";
 import type { Api } from "./api.ts";
 import { auditCalls } from "./audit-hook.ts";
 import type { Caller, Door } from "./door.ts";
+import { closeLingering } from "./linger.ts";
 import { LiveStreams } from "./live-streams.ts";
 import { answerError } from "./problem.ts";
-
 import { auditRoutes } from "./routes/audit.ts";
+import { certificateRoutes } from "./routes/certificate.ts";
 import { forwardAuthRoutes } from "./routes/forward-auth.ts";
 import { gatewayRoutes } from "./routes/gateway.ts";
 import { gatewayAccessRoutes } from "./routes/gateway-access.ts";
@@ -62,9 +65,13 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
   server.setValidatorCompiler(compileValidator);
   server.setSerializerCompiler(() => (value) => JSON.stringify(value));
   acceptJsonAlone(server);
+  refuseUnnamed(server);
   server.decorateRequest("caller");
   server.addHook("onRequest", async (request) => {
     request.caller = await door.admit(request);
+  });
+  server.addHook("onSend", async ({ raw }, reply) => {
+    if (!raw.complete && reply.getHeader("connection") === "close") closeLingering(raw);
   });
   server.addHook("onResponse", async ({ method, routeOptions }, { statusCode }) => {
     api.use.metrics.answered(method, routeOptions.url ?? "unknown", statusCode);
@@ -95,6 +102,7 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
     landingRoutes(routes, api);
     forwardAuthRoutes(routes, api);
     auditRoutes(routes, api, streams);
+    certificateRoutes(routes, api);
     shortRoutes(routes, api);
     if (!door.servesGateway) return;
     gatewayRoutes(routes, api, streams);
@@ -103,13 +111,35 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
   return server;
 }
 
-/** A form that a page of another site posts without asking has one of the other content types. */
+/** A form that a page of another site posts without asking has one of the other content types. An empty body is none. */
 function acceptJsonAlone(server: ApiServer): void {
   const parseJson = server.getDefaultJsonParser("error", "error");
   server.removeAllContentTypeParsers();
-  server.addContentTypeParser<string>(
+  server.addContentTypeParser<Buffer>(
     /^application\/(?:merge-patch\+)?json\s*(?:;|$)/i,
-    { parseAs: "string" },
-    (request, body, done) => (body === "" ? done(null, undefined) : parseJson(request, body, done)),
+    { parseAs: "buffer" },
+    (request, body, done) => {
+      if (body.length === 0) done(null, undefined);
+      // RFC 8259 §8.1.
+      else if (!isUtf8(body)) done(new ApiError("invalid_request", "The body is not UTF-8"));
+      else parseJson(request, body.toString(), done);
+    },
   );
+  server.addContentTypeParser("*", ({ headers }, _body, done) => {
+    if (headers["content-length"] === "0") done(null, undefined);
+    else done(new ApiError("invalid_request", "A body needs the content type application/json"));
+  });
+}
+
+/** The paths of the API's own calls: what probes of health and scrapers add to theirs is their affair. */
+const callPath = /^\/(?:v1|sandbox|sandboxes|wake)(?:\/|$)/;
+
+/** What a call's schema does not name it does not take, neither in its query nor in its body. */
+function refuseUnnamed(server: ApiServer): void {
+  const nothing = Type.Object({}, { additionalProperties: false });
+  server.addHook("onRoute", (route) => {
+    if (!callPath.test(route.url)) return;
+    const body = route.method === "POST" ? { body: nothing } : {};
+    route.schema = { querystring: nothing, ...body, ...route.schema };
+  });
 }

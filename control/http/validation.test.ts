@@ -38,6 +38,12 @@ t.test("compileValidator() converts the text of a URL", async (t) => {
     { additionalProperties: false },
   );
   t.same(check({ limit: "5", follow: "true" }, "querystring", query).value, { limit: 5, follow: true });
-  t.match(check({ limit: "x" }, "querystring", query).error?.message, /^query: limit/);
+  t.same(check({ follow: "0" }, "querystring", query).value, { follow: false });
+  for (const limit of ["x", "", "1.5", "0x10", "1e1", " 5", "+5", "05", "true", ["1", "2"]]) {
+    t.match(check({ limit }, "querystring", query).error?.message, /^query: limit must be integer/, String(limit));
+  }
+  for (const follow of ["yes", "", "TRUE", "2", "constructor"]) {
+    t.match(check({ follow }, "querystring", query).error?.message, /^query: follow must be boolean/, follow);
+  }
   t.match(check({ page: "1" }, "querystring", query).error?.message, /^query: there is no field page/);
 });

@@ -1,7 +1,6 @@
 import type { FastifySchemaCompiler } from "fastify";
 import type { TSchema } from "typebox";
 import { Compile } from "typebox/compile";
-import { Value } from "typebox/value";
 
 /** A request that does not fit its schema; the message names the first field that does not. */
 export class ValidationError extends Error {
@@ -17,17 +16,35 @@ const placeOf: Readonly<Record<string, string>> = {
   headers: "header",
 };
 
-/** Compiles a route's schemas. Bodies are taken as they are; text of the URL is converted to what the schema says. */
+/** Compiles a route's schemas. Bodies are taken as they are; text of the URL is read as what the schema says. */
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   const validator = Compile(schema);
   const place = placeOf[httpPart ?? "body"] ?? "body";
   return (value: unknown) => {
     // A call without a body decides nothing.
-    const converted = httpPart === "body" ? (value ?? {}) : Value.Convert(schema, value);
+    const converted = httpPart === "body" ? (value ?? {}) : readTexts(schema, value as object);
     if (validator.Check(converted)) return { value: converted };
     return { error: new ValidationError(describe(validator.Errors(converted) as Problem[], place)) };
   };
 };
+
+const integer = /^(?:0|-?[1-9][0-9]*)$/;
+const booleans: ReadonlyMap<unknown, boolean> = new Map([
+  ["true", true],
+  ["1", true],
+  ["false", false],
+  ["0", false],
+]);
+
+/** The forms of the environment: what is neither stays text, and the schema refuses it. */
+function readTexts(schema: TSchema, texts: object): object {
+  const { properties = {} } = schema as { properties?: Readonly<Record<string, { type?: unknown }>> };
+  const read = (type: unknown, text: unknown) => {
+    if (type === "integer" && typeof text === "string" && integer.test(text)) return Number(text);
+    return type === "boolean" ? (booleans.get(text) ?? text) : text;
+  };
+  return Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, read(properties[name]?.type, text)]));
+}
 
 function describe(problems: readonly Problem[], place: string): string {
   const unknown = problems.find(({ keyword }) => keyword === "additionalProperties");

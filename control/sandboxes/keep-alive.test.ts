@@ -27,6 +27,8 @@ t.test("keepAlive() refuses the past, and what is no RFC 3339 time", async (t) =
     "tomorrow",
     "2999-01-01",
     "2999-13-01T00:00:00Z",
+    "2999-02-29T00:00:00Z",
+    "2999-04-31T00:00:00+02:00",
     "2999-01-01 00:00:00Z",
     "",
   ];

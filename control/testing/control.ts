@@ -20,7 +20,7 @@ export type Answer = {
 export type CallOptions = {
   readonly body?: unknown;
   /** Sent as it is, in place of a body of JSON. */
-  readonly raw?: string;
+  readonly raw?: string | Buffer;
   readonly headers?: Readonly<Record<string, string>>;
 };
 

@@ -25,10 +25,10 @@ t.test("docker compose up", { skip: missingPart("docker", "images", "compose", "
   let sandbox: Sandbox;
   let preview: { port: number; host: string; ca: string };
 
-  await t.test("brings up three services that are well", async (t) => {
+  await t.test("brings up four services that are well", async (t) => {
     const rows = (await stack.compose(["ps", "--format", "json"])).trim().split("\n");
     const states = rows.map((row) => JSON.parse(row)).map(({ Service, Health }) => `${Service} ${Health}`);
-    t.strictSame(states.sort(), ["control healthy", "gateway healthy", "traefik healthy"]);
+    t.strictSame(states.sort(), ["control healthy", "gateway healthy", "gateway-2 healthy", "traefik healthy"]);
     t.equal(await (await stack.api("/healthz")).text(), "ok");
     t.equal(await (await stack.api("/readyz")).text(), "ready");
   });
@@ -83,7 +83,7 @@ t.test("docker compose up", { skip: missingPart("docker", "images", "compose", "
     const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
     const ours = addresses.filter(({ family }) => family === "IPv4").map(({ address }) => address);
     const targets = [...new Set([...gateway, ...ours])].flatMap((address) =>
-      [ports.api, ports.gateway, ports.internal].map((port) => `${address}:${port}`),
+      [ports.api, ports.gateway, ports.gateway2, ports.internal].map((port) => `${address}:${port}`),
     );
     const script = `
       const { connect } = require("node:net");

@@ -18,14 +18,18 @@ export class ComposeStack {
   readonly ports: StackPorts;
   readonly token = "e2e-secret";
 
-  private constructor(directory: string, ports: StackPorts) {
+  readonly #more: Readonly<Record<string, string>>;
+
+  private constructor(directory: string, ports: StackPorts, more: Readonly<Record<string, string>>) {
     this.directory = directory;
     this.ports = ports;
+    this.#more = more;
   }
 
-  /** Nothing runs yet. Everything that will is taken down with the test. */
-  static async prepare(t: Test): Promise<ComposeStack> {
-    const stack = new ComposeStack(await mkdtemp(join(tmpdir(), "sandboxd-compose-")), await freePorts());
+  /** Nothing runs yet. Everything that will is taken down with the test. Variables given here win over the stack's. */
+  static async prepare(t: Test, variables: Readonly<Record<string, string>> = {}): Promise<ComposeStack> {
+    const directory = await mkdtemp(join(tmpdir(), "sandboxd-compose-"));
+    const stack = new ComposeStack(directory, await freePorts(), variables);
     t.teardown(() => stack.#remove());
     return stack;
   }
@@ -58,7 +62,7 @@ export class ComposeStack {
   }
 
   #variables(): Record<string, string> {
-    const { http, https, internal, gateway, api } = this.ports;
+    const { http, https, internal, gateway, gateway2, api } = this.ports;
     return {
       COMPOSE_PROJECT_NAME: this.name,
       PREVIEW_DOMAIN: "localhost",
@@ -68,18 +72,25 @@ export class ComposeStack {
       HTTPS_PORT: String(https),
       EDGE_INTERNAL_BIND: `127.0.0.1:${internal}`,
       GATEWAY_BIND: `127.0.0.1:${gateway}`,
+      GATEWAY_2_BIND: `127.0.0.1:${gateway2}`,
+      // Of its own as well: others may build from another checkout meanwhile.
+      SANDBOXD_CONTROL_IMAGE: `${this.name}/control`,
+      SANDBOXD_GATEWAY_IMAGE: `${this.name}/gateway`,
       SANDBOXD_API_BIND: `127.0.0.1:${api}`,
       SANDBOXD_API_AUTH_DISABLED: "false",
       SANDBOXD_API_TOKENS: `e2e:${this.token}`,
       SANDBOXD_DATA_DIR: join(this.directory, "data"),
       SANDBOXD_ENV_DIR: join(this.directory, "etc"),
       SANDBOXD_NETWORK: this.name,
+      ...this.#more,
     };
   }
 
   async #remove(): Promise<void> {
     // Sandboxes outlive the stack, as they should.
     await this.compose(["down", "--remove-orphans", "--timeout", "20"]);
+    const images = await this.docker("images", "--quiet", `${this.name}/*`);
+    if (images.length > 0) await this.docker("rmi", "--force", ...new Set(images));
     const sandboxes = await this.docker("ps", "--all", "--quiet", "--filter", `network=${this.name}`);
     if (sandboxes.length > 0) await this.docker("rm", "--force", ...sandboxes);
     const networks = await this.docker("network", "ls", "--quiet", "--filter", `name=^${this.name}$`);
@@ -89,7 +100,7 @@ export class ComposeStack {
 }
 
 const large = { maxBuffer: 64 * 1024 * 1024 };
-const portNames = ["http", "https", "internal", "gateway", "api"] as const;
+const portNames = ["http", "https", "internal", "gateway", "gateway2", "api"] as const;
 export type StackPorts = Readonly<Record<(typeof portNames)[number], number>>;
 
 /** Below the ephemeral range, where no port 0 can come to lie. */

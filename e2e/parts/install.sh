@@ -30,7 +30,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 go_programs() { "$here/pebble.sh" && "$here/compose.sh"; }
-programs() { "$here/chromium.sh" && "$here/load.sh" && "$here/dev-servers.sh"; }
+programs() { "$here/chromium.sh" && "$here/load.sh" && "$here/knot.sh" && "$here/dev-servers.sh"; }
 images() { "$here/traefik.sh" && "$here/images.sh"; }
 
 "$here/engine.sh" install

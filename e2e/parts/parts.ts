@@ -14,6 +14,7 @@ export type Part =
   | "traefik"
   | "chromium"
   | "pebble"
+  | "knot"
   | "wrk"
   | "nginx"
   | "haproxy"
@@ -25,6 +26,8 @@ const built = fileURLToPath(new URL("../../.parts/bin/", import.meta.url));
 export const traefikBinary = `${built}traefik`;
 export const pebbleBinary = `${built}pebble`;
 export const challtestsrvBinary = `${built}pebble-challtestsrv`;
+export const knotBinary = "/usr/sbin/knotd";
+export const knsupdateBinary = "/usr/bin/knsupdate";
 export const chromiumBinary = "/usr/bin/chromium";
 export const certutilBinary = "/usr/bin/certutil";
 export const wrkBinary = "/usr/bin/wrk";
@@ -81,6 +84,8 @@ function look(part: Part): string {
       return missingFile(chromiumBinary) || missingFile(certutilBinary);
     case "pebble":
       return missingFile(pebbleBinary) || missingFile(challtestsrvBinary);
+    case "knot":
+      return missingFile(knotBinary) || missingFile(knsupdateBinary);
     case "wrk":
       return missingFile(wrkBinary);
     case "nginx":

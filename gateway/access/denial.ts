@@ -2,6 +2,7 @@ import type { AccessReason } from "#contract/access.ts";
 import { withoutQueryTokens } from "#contract/token-query.ts";
 import type { Exchange } from "../exchange.ts";
 import { answer, type Refuser } from "../refuse.ts";
+import { isNavigation } from "../request-class.ts";
 import type { Admission } from "./admission.ts";
 
 export type DenialOptions = { readonly admission: Admission; readonly refuser: Refuser };
@@ -12,7 +13,7 @@ export type DenialOptions = { readonly admission: Admission; readonly refuser: R
  */
 export function deny(exchange: Exchange, reason: AccessReason, { admission, refuser }: DenialOptions): void {
   const { settings } = admission.state;
-  const url = exchange.class === "navigation" ? signInUrl(exchange, admission) : undefined;
+  const url = isNavigation(exchange.class) ? signInUrl(exchange, admission) : undefined;
   if (url === undefined || settings === undefined) return refuser.refuse(exchange, "unauthorized", { reason });
   switch (settings.denyMode) {
     case "redirect":

@@ -1,5 +1,5 @@
 import type { ActivityLedger } from "../activity.ts";
-import type { Exchange } from "../exchange.ts";
+import type { Exchange, JoinedExchange } from "../exchange.ts";
 import type { Refuser } from "../refuse.ts";
 import { breakOff } from "../relay.ts";
 import type { RoutingTable } from "../routing-table.ts";
@@ -43,7 +43,7 @@ export class Evictions {
     clearInterval(this.#timer);
   }
 
-  #check(exchanges: readonly Exchange[]): void {
+  #check(exchanges: readonly (Exchange | JoinedExchange)[]): void {
     const { table, admission } = this.#options;
     const now = Date.now();
     for (const exchange of exchanges) {
@@ -56,9 +56,10 @@ export class Evictions {
     }
   }
 
-  #end(exchange: Exchange): void {
+  #end(exchange: Exchange | JoinedExchange): void {
     const { activity, upgrade } = exchange;
     if (upgrade !== undefined && activity?.end !== undefined) return activity.end();
+    if (!("response" in exchange)) return;
     // What is still held has not been answered, and nothing of it went to the app.
     if (activity?.forwarded || exchange.response.headersSent) return breakOff(exchange);
     this.#options.refuser.refuse(exchange, "unauthorized", { reason: "revoked" });

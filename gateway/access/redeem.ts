@@ -6,7 +6,7 @@ import { withoutQueryTokens } from "#contract/token-query.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Pages } from "../pages/pages.ts";
 import { answer, type Refuser } from "../refuse.ts";
-import { statePath } from "../request-class.ts";
+import { isNavigation, statePath } from "../request-class.ts";
 import type { Admission } from "./admission.ts";
 
 /** What is to be done with a request whose URL has a token in it. */
@@ -41,14 +41,14 @@ function isOnlyLooking({ request, class: kind, head }: Exchange): boolean {
 }
 
 function isOpening({ request, class: kind }: Exchange): boolean {
-  return kind === "navigation" && request.method === "GET";
+  return isNavigation(kind) && request.method === "GET";
 }
 
 /** What the page's button posts. */
 function isEmptyForm({ request, class: kind, head }: Exchange): boolean {
   if (request.method !== "POST" || head.body.kind !== "none") return false;
   const { "content-type": type = "", accept = "" } = request.headers;
-  return kind === "navigation" || type.startsWith("application/x-www-form-urlencoded") || accept.includes("text/html");
+  return isNavigation(kind) || type.startsWith("application/x-www-form-urlencoded") || accept.includes("text/html");
 }
 
 function isFromOwnHost({ request, head }: Exchange): boolean {

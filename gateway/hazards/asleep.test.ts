@@ -57,6 +57,40 @@ t.test("what may not wake a sandbox is told so in its own language", async (t) =
   t.match(monitor, /Content-Type: application\/problem\+json\r\n[\s\S]*"code":"asleep"/);
 });
 
+const selfReload = `User-Agent: ${chromium}\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: same-origin\r\nCache-Control: max-age=0\r\n`;
+
+t.test("a page that loads itself again wakes nothing, and gets one that waits for somebody", async (t) => {
+  const test = await startGateway(t);
+  const host = await addRoute(test, routeTo(newId(), 1, asleep));
+  const text = await exchangeBytes(test.port, request("GET /", host, selfReload));
+  t.match(text, /^HTTP\/1\.1 503 [\s\S]*X-Sandbox-Gateway: asleep\r\n[\s\S]*<main data-phase="asleep"/);
+  t.match(text, /Content-Security-Policy: [^\r]*connect-src 'self'/);
+  t.notMatch(text, /http-equiv="refresh"/);
+  const waking = await addRoute(test, routeTo(newId(), 1, { ...asleep, status: "waking" }));
+  const meanwhile = await exchangeBytes(test.port, request("GET /", waking, selfReload));
+  t.match(meanwhile, /^HTTP\/1\.1 503 [\s\S]*X-Sandbox-Gateway: waking\r\n[\s\S]*<main data-phase="starting"/);
+  const classes = { navigation: { wake: false } };
+  const never = await addRoute(test, routeTo(newId(), 1, { ...asleep, wakePolicy: { classes } }));
+  const plain = await exchangeBytes(test.port, request("GET /", never, selfReload));
+  t.match(plain, /X-Sandbox-Gateway: asleep\r\n/);
+  t.notMatch(plain, /<script>/, "where nobody may wake it, the page does not try to");
+  t.strictSame(test.control.wakes, []);
+});
+
+t.test("a page that loads itself again is no visit, for all that it keeps a sandbox awake", async (t) => {
+  const test = await startGateway(t);
+  const app = await startApp(
+    t,
+    answering(() => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+  );
+  const route = routeTo(newId(), app);
+  await exchangeBytes(test.port, request("GET /", await addRoute(test, route), selfReload));
+  const of = () => test.control.reports.flatMap(({ sandboxes }) => sandboxes).find(({ id }) => id === route.id);
+  while (of() === undefined) await once(test.control.called, "activity");
+  t.match(of(), { lastNavigationAt: 0, lastClass: "self-reload" });
+  t.ok(of()!.lastActiveAt > 0);
+});
+
 t.test("the gateway answers for a sleeping sandbox what is asked of every host", async (t) => {
   const test = await startGateway(t);
   for (const visibility of ["public", "private"] as const) {

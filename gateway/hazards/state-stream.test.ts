@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import t from "tap";
-import type { ProgressMessage } from "#contract/gateway-api.ts";
+import type { ProgressMessage, WakeOutcome } from "#contract/gateway-api.ts";
 import {
   addRoute,
   eventually,
@@ -26,8 +26,8 @@ class Events {
   readonly client: RawClient;
   #seen = 0;
 
-  constructor({ port }: TestGateway, host: string) {
-    this.client = new RawClient(port).send(get(host, sse));
+  constructor({ port }: TestGateway, host: string, target = path) {
+    this.client = new RawClient(port).send(get(host, sse).replace(path, target));
   }
 
   get all(): Event[] {
@@ -120,7 +120,10 @@ t.test("StateStream says which ports listen when the one that is waited for does
   const host = await addRoute(test, routeTo(newId(), await freePort()));
   const events = new Events(test, host);
   t.match(await events.nextState(), { phase: "waiting_for_port" });
-  t.match(await events.nextState(), { status: "running", phase: "failed", reason: { code: "no_listener" } });
+  t.match(await events.nextState(), {
+    ...{ status: "running", phase: "failed" },
+    reason: { code: "no_listener", listening_ports: [5173] },
+  });
   t.match(await events.nextState(), { phase: "waiting_for_port" }, "and waits on: the app may still come");
   events.close();
 });
@@ -155,6 +158,48 @@ t.test("StateStream inherits no right to wake from a request that left", async (
   const held = await exchangeBytes(test.port, `GET / HTTP/1.1\r\nHost: ${other}\r\nConnection: close\r\n\r\n`);
   t.match(held, /X-Sandbox-Gateway: no_listener\r\n/);
   t.strictSame(control.wakes, []);
+  events.close();
+});
+
+t.test("StateStream wakes the sandbox when it is asked to, once, and tells what came of it", async (t) => {
+  const test = await startGateway(t);
+  const { control } = test;
+  const route = routeTo(newId(), await okApp(t));
+  const host = await addRoute(test, { ...route, ...asleep });
+  const outcomes: PromiseWithResolvers<WakeOutcome>[] = [];
+  control.wake = () => {
+    outcomes.push(Promise.withResolvers());
+    return outcomes.at(-1)!.promise;
+  };
+  const heard = once(control.called, "wake");
+  const events = new Events(test, host, `${path}?wake`);
+  t.strictSame(await events.nextState(), { status: "stopped", phase: "asleep" });
+  await heard;
+  outcomes[0]!.resolve({ outcome: "refused", refusal: { code: "low_memory", message: "No.", retryAfterSeconds: 3 } });
+  const reason = { code: "low_memory", message: "No.", retry_after_seconds: 3 };
+  t.strictSame(await events.nextState(), { status: "stopped", phase: "failed", reason });
+  t.strictSame(await events.nextState(), { status: "stopped", phase: "asleep" }, "it does not insist");
+  events.close();
+
+  const again = once(control.called, "wake");
+  const second = new Events(test, host, `${path}?wake`);
+  await again;
+  control.publish({ ...route, status: "waking", endpoints: [] });
+  outcomes[1]!.resolve({ outcome: "ready", route: control.publish({ ...route, run: 2 }) });
+  while ((await second.nextState()).phase !== "ready");
+  t.equal(control.wakes.length, 2);
+  second.close();
+});
+
+t.test("StateStream wakes nothing that a visit may not wake", async (t) => {
+  const test = await startGateway(t);
+  const wakePolicy = { classes: { navigation: { wake: false } } };
+  const host = await addRoute(test, routeTo(newId(), 1, { ...asleep, wakePolicy }));
+  const followed = once(test.control.called, "progress");
+  const events = new Events(test, host, `${path}?wake`);
+  t.strictSame(await events.nextState(), { status: "stopped", phase: "asleep" });
+  await followed;
+  t.strictSame(test.control.wakes, []);
   events.close();
 });
 

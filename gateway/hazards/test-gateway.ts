@@ -73,6 +73,19 @@ export async function addRoute({ gateway, control }: TestGateway, route: Route):
   return formatPreviewHost(route.id, route.ports[0]!, domain);
 }
 
+export type Preview = TestGateway & { readonly route: Route; readonly host: string };
+
+/** A gateway with one running sandbox, whose app is played by `onConnection`. */
+export async function startPreview(
+  t: Test,
+  onConnection: (socket: Socket) => void,
+  config: Partial<GatewayConfig> = {},
+): Promise<Preview> {
+  const test = await startGateway(t, config);
+  const route = routeTo(newId(), await startApp(t, onConnection));
+  return { ...test, route, host: await addRoute(test, route) };
+}
+
 /** Resolves when the condition holds: for what tells of itself by no event. Rejects after ten seconds. */
 export async function eventually(condition: () => boolean, what: string): Promise<void> {
   const deadline = Date.now() + 10_000;
@@ -80,6 +93,17 @@ export async function eventually(condition: () => boolean, what: string): Promis
     if (Date.now() > deadline) throw new Error(`never happened: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
+}
+
+/** Resolves with a number once it has stayed the same for a while: for what shall not go on. */
+export async function settled(read: () => number): Promise<number> {
+  let last = read();
+  for (let unchanged = 0; unchanged < 20; unchanged++) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    if (read() !== last) unchanged = -1;
+    last = read();
+  }
+  return last;
 }
 
 /** A raw TCP listener that plays the app, on a free port unless one is given; ends with the test. */

@@ -1,3 +1,4 @@
+import type { SandboxId } from "#contract/sandbox-id.ts";
 import type { ActivityLedger } from "../activity.ts";
 import type { Middleware } from "../exchange.ts";
 import { extendsActivity } from "../request-class.ts";
@@ -5,7 +6,7 @@ import { extendsActivity } from "../request-class.ts";
 export type CountOptions = {
   readonly ledger: ActivityLedger;
   /** Called when an exchange of this sandbox has ended. */
-  readonly onClose: (exchange: Parameters<ReturnType<Middleware>>[0]) => void;
+  readonly onClose: (id: SandboxId) => void;
 };
 
 /** Counts an exchange as activity of its sandbox for as long as it is open. */
@@ -16,7 +17,7 @@ export function count({ ledger, onClose }: CountOptions): Middleware {
     exchange.activity = activity;
     (exchange.upgrade?.socket ?? exchange.response).on("close", () => {
       ledger.close(id, activity);
-      onClose(exchange);
+      onClose(id);
     });
     next(exchange);
   };

@@ -1,7 +1,7 @@
 import type { DownstreamPolicy } from "../downstream-headers.ts";
 import { downstreamHeaders } from "../downstream-headers.ts";
 import type { Exchange, Handler } from "../exchange.ts";
-import { openConnection, passAnswer } from "../own-connection.ts";
+import { buffersOf, openConnection, passAnswer } from "../own-connection.ts";
 import type { Refuser } from "../refuse.ts";
 import { breakOff } from "../relay.ts";
 import { upstreamFailure } from "../upstream-failure.ts";
@@ -12,6 +12,7 @@ export type ExpectOptions = {
   readonly refuser: Refuser;
   readonly connectTimeoutMs: number;
   readonly headTimeoutSeconds: number;
+  readonly bodyIdleSeconds: number;
 };
 
 /**
@@ -46,6 +47,11 @@ export function expectContinue({ refuser, ...timeouts }: ExpectOptions): Handler
       const known = failure.kind === "refused" ? failure : undefined;
       refuser.refuse(exchange, known?.code ?? "upstream_reset", known && { detail: known.detail });
     };
+    const clientStalled = () => {
+      if (request.complete || response.headersSent) return;
+      refuser.refuse(exchange, "bad_request", { status: 408, detail: "The request's body did not arrive." });
+      upstream.request.destroy();
+    };
     const countIn = (chunk: Buffer) => {
       if (activity === undefined) return;
       activity.bytesIn += chunk.length;
@@ -56,7 +62,10 @@ export function expectContinue({ refuser, ...timeouts }: ExpectOptions): Handler
     upstream.request.once("socket", (socket) =>
       socket.once("connect", () => request.on("data", countIn).pipe(upstream.request)),
     );
-    upstream.request.once("continue", () => response.writeContinue());
+    upstream.request.once("continue", () => {
+      response.writeContinue();
+      if (activity) activity.end = clientStalled;
+    });
     relayAnswers(exchange, upstream.request, policy, fail);
   };
 }
@@ -77,7 +86,7 @@ function relayAnswers(
   upstream.on("information", ({ statusCode, rawHeaders }) => {
     // 100 has an event of its own.
     if (statusCode === 100) return;
-    const raw = rawHeaders.map((text) => Buffer.from(text, "latin1"));
+    const raw = buffersOf(rawHeaders);
     guarded(() => exchange.response.writeInformation(statusCode, downstreamHeaders(raw, statusCode, policy)));
   });
   upstream.once("response", (answer) => {

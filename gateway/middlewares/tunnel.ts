@@ -1,28 +1,26 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import { downstreamHeaders } from "../downstream-headers.ts";
-import type { Exchange, ExchangeActivity, Handler } from "../exchange.ts";
-import { type OwnConnection, openConnection, passAnswer, rawBuffers } from "../own-connection.ts";
+import type { Exchange, Handler } from "../exchange.ts";
+import { JoinedSockets } from "../joined-sockets.ts";
+import { buffersOf, type OwnConnection, openConnection, passAnswer } from "../own-connection.ts";
 import type { Refuser } from "../refuse.ts";
 import { breakOff } from "../relay.ts";
 import { upstreamFailure } from "../upstream-failure.ts";
 import { upstreamHeaders } from "../upstream-headers.ts";
 import type { ConnectionError } from "../upstream-pools.ts";
-import { closeFrame, WebSocketFrames } from "../web-socket-frames.ts";
 
 export type TunnelOptions = {
   readonly refuser: Refuser;
   readonly headTimeoutSeconds: number;
+  readonly bodyIdleSeconds: number;
   readonly connectTimeoutMs: number;
   /** Whether the sandbox is going to sleep or away, so that its sockets end for that reason. */
   readonly isLeaving: (id: SandboxId) => boolean;
   /** The ways to end each open tunnel, kept by whoever stops the gateway. */
   readonly open: Set<() => void>;
 };
-
-const lingerMs = 2_000;
 
 /**
  * Carries upgrades to WebSocket (RFC 6455 §4). The client gets its 101 only after the app's; any other answer of the app
@@ -35,9 +33,9 @@ export function tunnel(options: TunnelOptions): Handler {
     if (endpoint === undefined) return exchange.redial!(exchange);
     const headers = upstreamHeaders(exchange, target);
     headers.push("Connection", "Upgrade", "Upgrade", exchange.request.headers.upgrade!);
-    const { headTimeoutSeconds, connectTimeoutMs } = options;
-    const path = exchange.head.target;
-    const upstream = openConnection(endpoint, { method: "GET", path, headers, headTimeoutSeconds, connectTimeoutMs });
+    const { headTimeoutSeconds, bodyIdleSeconds, connectTimeoutMs } = options;
+    const timeouts = { headTimeoutSeconds, bodyIdleSeconds, connectTimeoutMs };
+    const upstream = openConnection(endpoint, { method: "GET", path: exchange.head.target, headers, ...timeouts });
     negotiate(exchange, upstream, options);
     upstream.request.end();
   };
@@ -93,76 +91,25 @@ function join(
   bytes: Buffer,
   { isLeaving, open }: TunnelOptions,
 ): void {
-  const { socket: client, bytes: early } = exchange.upgrade!;
-  exchange.response.detachSocket(client as Socket);
-  client.write(upgradeHead(answer, exchange.head.host), "latin1");
+  const { socket, bytes: early, release } = exchange.upgrade!;
+  release();
+  socket.write(upgradeHead(answer, exchange.head.host), "latin1");
   if (bytes.length > 0) upstream.unshift(bytes);
-  if (early.length > 0) client.unshift(early);
-  const end = relay(client, upstream, () => isLeaving(exchange.target!.id), exchange.activity);
+  if (early.length > 0) socket.unshift(early);
+  const { id } = exchange.target!;
+  const joined = new JoinedSockets(socket, upstream, () => isLeaving(id), exchange.activity);
+  const end = () => joined.end();
   open.add(end);
-  client.once("close", () => open.delete(end));
-  if (exchange.activity) exchange.activity.end = end;
+  socket.once("close", () => open.delete(end));
+  const { target, grant, activity } = exchange;
+  if (activity) Object.assign(activity, { end, exchange: { target, grant, activity, upgrade: { socket } } });
 }
 
 /** The app's 101 with its own headers; only the hop's own ones are written anew. */
 function upgradeHead(answer: IncomingMessage, host: string): string {
-  const headers = downstreamHeaders(rawBuffers(answer), 200, { noindex: false, host });
+  const headers = downstreamHeaders(buffersOf(answer.rawHeaders), 200, { noindex: false, host });
   headers.push("Connection", "Upgrade", "Upgrade", answer.headers.upgrade ?? "websocket");
   let head = `HTTP/1.1 101 ${answer.statusMessage || "Switching Protocols"}\r\n`;
   for (let index = 0; index < headers.length; index += 2) head += `${headers[index]}: ${headers[index + 1]}\r\n`;
   return `${head}\r\n`;
-}
-
-/**
- * Joins both sides: back pressure, half-close, and an end of both when one breaks. Returns what ends it from outside, with
- * a word to the client where a frame may begin.
- */
-function relay(
-  client: Duplex,
-  upstream: Socket,
-  isLeaving: () => boolean,
-  activity: ExchangeActivity | undefined,
-): () => void {
-  const fromApp = new WebSocketFrames();
-  const fromClient = new WebSocketFrames();
-  upstream.on("data", (chunk: Buffer) => count(activity, "bytesOut", fromApp.push(chunk), chunk));
-  client.on("data", (chunk: Buffer) => count(activity, "bytesIn", fromClient.push(chunk), chunk));
-  client.pipe(upstream);
-  upstream.pipe(client, { end: false });
-  const goAway = () => {
-    if (!client.writableEnded) client.end(fromApp.closed || !fromApp.atBoundary ? undefined : closeFrame(1001));
-    upstream.destroy();
-  };
-  // A sandbox that goes to sleep takes its sockets with it: that is no fault of the app's.
-  upstream.once("end", () => (isLeaving() ? goAway() : client.end()));
-  upstream.on("error", () => (isLeaving() ? goAway() : client.destroy()));
-  upstream.once("close", () => closeSoon(client));
-  client.on("error", () => upstream.destroy());
-  client.once("close", () => upstream.destroy());
-  return () => {
-    upstream.unpipe(client);
-    goAway();
-  };
-}
-
-/** Closes a client whose app is gone: one that heard of the end may keep its own side open for a moment only. */
-function closeSoon(client: Duplex): void {
-  if (!client.writableEnded) return void client.destroy();
-  const linger = () => {
-    const timer = setTimeout(() => client.destroy(), lingerMs);
-    client.once("close", () => clearTimeout(timer));
-  };
-  if (client.writableFinished) linger();
-  else client.once("finish", linger);
-}
-
-function count(
-  activity: ExchangeActivity | undefined,
-  way: "bytesIn" | "bytesOut",
-  data: boolean,
-  chunk: Buffer,
-): void {
-  if (activity === undefined) return;
-  activity[way] += chunk.length;
-  if (data) activity.lastDataAt = Date.now();
 }

@@ -3,7 +3,8 @@ import type { RequestClass, Route } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import type { Exchange, Handler, Middleware } from "../exchange.ts";
 import type { Page, Pages } from "../pages/pages.ts";
-import type { RefusalDetails, Refuser } from "../refuse.ts";
+import { publicState, type RefusalDetails, type Refuser } from "../refuse.ts";
+import { isNavigation } from "../request-class.ts";
 import type { RoutingTable } from "../routing-table.ts";
 import type { PortWait, Ready, Wakes } from "../wakes.ts";
 
@@ -39,7 +40,7 @@ export function wake(options: WakeOptions): Middleware {
       target.route = route;
       if (wakes.isReachable(route, target.port)) return next(exchange);
       if (route.status !== "running" && !options.mayWake(route, exchange.class!)) {
-        return refuser.refuse(exchange, "asleep", { retryAfterSeconds: 5, action: "wake" });
+        return letSleep(exchange, options);
       }
       if (!held.enter(target.id)) return refuser.refuse(exchange, "busy", { retryAfterSeconds: 2 });
       hold(exchange);
@@ -67,6 +68,26 @@ export function wake(options: WakeOptions): Middleware {
       attempt(exchange);
     };
   };
+}
+
+/**
+ * Tells who may not wake a sandbox that it sleeps. A page that loads itself again gets one that waits for somebody to look
+ * at it, or that follows the wake of somebody else.
+ */
+function letSleep(exchange: Exchange, { refuser, pages, mayWake }: WakeOptions): void {
+  const { id, port, route } = exchange.target!;
+  if (exchange.class !== "self-reload" || !mayWake(route, "navigation")) {
+    return refuser.refuse(exchange, "asleep", { retryAfterSeconds: 5, action: "wake" });
+  }
+  const isAsleep = publicState(route.status) === "asleep" || route.status === "error";
+  const code = isAsleep ? "asleep" : "waking";
+  const page = pages.waking({
+    sandboxId: id,
+    port,
+    url: exchange.head.target,
+    phase: isAsleep ? "asleep" : "starting",
+  });
+  refuser.page(exchange, code, 503, page, ["Retry-After", isAsleep ? "5" : "1"]);
 }
 
 type Waited = Ready | { readonly kind: "timed-out"; readonly wait: PortWait } | { readonly kind: "aborted" };
@@ -135,7 +156,7 @@ function wakingPage(wait: PortWait, { target, head }: Exchange, begun: number, p
 
 /** The page asks again by GET: a form that was posted would be lost behind it. */
 function getsWakingPage(exchange: Exchange): boolean {
-  return exchange.class === "navigation" && exchange.request.method === "GET";
+  return isNavigation(exchange.class) && exchange.request.method === "GET";
 }
 
 function whyTimedOut(

@@ -9,6 +9,7 @@ const view: RefusalView = { code: "asleep", ...refusalTexts.asleep };
 const allOf = (pages: Pages): Page[] => [
   pages.refusal(view),
   pages.waking({ sandboxId, port: 3000, url: "/" }),
+  pages.waking({ sandboxId, port: 3000, url: "/", phase: "asleep" }),
   pages.redeem({ sandboxId, url: "/?preview_token=x" }),
 ];
 
@@ -36,7 +37,8 @@ t.test("No page loads anything from elsewhere, and none is big", async (t) => {
   for (const { html } of allOf(openPages())) {
     t.notMatch(html, /(src|href)="(https?:)?\/\//);
     t.notMatch(html, "url(");
-    t.ok(html.length < 13_000, `${html.length} bytes`);
+    // What a server may send at once on a new connection.
+    t.ok(html.length < 14_000, `${html.length} bytes`);
   }
 });
 

@@ -15,6 +15,8 @@ export type ScriptedPreview = {
   /** What the state path answers with: a stream of events, or a status alone. */
   stateStatus: number;
   readonly navigations: number;
+  /** The queries of the streams of events so far. */
+  readonly streams: readonly string[];
   /** Settles when the next stream of events is open. */
   streamOpened(): Promise<unknown>;
   state(state: object): void;
@@ -24,19 +26,22 @@ export type ScriptedPreview = {
   close(): Promise<void>;
 };
 
-export async function openScriptedPreview(): Promise<ScriptedPreview> {
+export async function openScriptedPreview(phase?: "asleep"): Promise<ScriptedPreview> {
   const pages = openPages();
   const streams = new Set<ServerResponse>();
+  const queries: string[] = [];
   let navigations = 0;
   const opened = new EventEmitter();
   let lastState = "";
   const server = createServer((request, response) => {
     response.setHeader("Cache-Control", "no-store");
-    if (request.url !== "/.well-known/sandboxd/state") return answerNavigation(request.url ?? "/", response);
+    const [path, query] = (request.url ?? "/").split("?");
+    if (path !== "/.well-known/sandboxd/state") return answerNavigation(request.url ?? "/", response);
     response.setHeader("X-Sandbox-Gateway", "state");
     if (preview.stateStatus !== 200) return response.writeHead(preview.stateStatus).end();
     response.writeHead(200, { "Content-Type": "text/event-stream" });
     response.write(`: open\n\n${lastState}`);
+    queries.push(query === undefined ? "" : `?${query}`);
     streams.add(response.on("close", () => streams.delete(response)));
     opened.emit("stream");
   });
@@ -60,11 +65,12 @@ export async function openScriptedPreview(): Promise<ScriptedPreview> {
   await once(server, "listening");
   const preview = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    answer: (url: string): Page | string => pages.waking({ sandboxId, port: 3000, url }),
+    answer: (url: string): Page | string => pages.waking({ sandboxId, port: 3000, url, phase }),
     stateStatus: 200,
     get navigations() {
       return navigations;
     },
+    streams: queries,
     streamOpened: () => once(opened, "stream"),
     state(state: object) {
       lastState = send("state", state);

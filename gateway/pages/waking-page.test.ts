@@ -18,13 +18,19 @@ t.before(async () => {
 });
 t.teardown(() => browser?.close());
 
-async function open(t: Test, path = "/", { javaScriptEnabled = true } = {}): Promise<[ScriptedPreview, Page]> {
-  const preview = await openScriptedPreview();
+type OpenOptions = { javaScriptEnabled?: boolean; opensStream?: boolean; phase?: "asleep" };
+
+async function open(
+  t: Test,
+  path = "/",
+  { javaScriptEnabled = true, opensStream = javaScriptEnabled, phase }: OpenOptions = {},
+): Promise<[ScriptedPreview, Page]> {
+  const preview = await openScriptedPreview(phase);
   const context = await browser.newContext({ javaScriptEnabled });
   t.teardown(() => context.close().then(() => preview.close()));
   const page = await context.newPage();
   page.on("pageerror", (error) => t.fail("no error on the page", { error }));
-  const streams = javaScriptEnabled && preview.streamOpened();
+  const streams = opensStream && preview.streamOpened();
   await page.goto(preview.url + path);
   await streams;
   return [preview, page];
@@ -108,6 +114,16 @@ t.test("The waking page says why a wake failed and offers to try again", { skip 
   await page.getByRole("heading", { name: "The app" }).waitFor();
 });
 
+t.test("The waking page names the ports that listen when its own does not", { skip }, async (t) => {
+  const [preview, page] = await open(t);
+  const reason = { code: "no_listener", message: "", listening_ports: [4000, 5173] };
+  preview.state({ status: "running", phase: "failed", reason });
+  await text(page, "Ports that listen: 4000, 5173.");
+  preview.state({ status: "waking", phase: "starting" });
+  await current(page, "Starting the sandbox");
+  t.equal(await page.getByText("Ports that listen").isVisible(), false);
+});
+
 t.test("The waking page goes on when a wake that failed begins anew", { skip }, async (t) => {
   const [preview, page] = await open(t);
   preview.state({ status: "stopped", phase: "failed", reason: { code: "unheard_of", message: "No idea." } });
@@ -119,10 +135,15 @@ t.test("The waking page goes on when a wake that failed begins anew", { skip }, 
 
 t.test("The waking page tries again by itself after what passes by itself", { skip }, async (t) => {
   const [preview, page] = await open(t);
-  preview.answer = () => app;
-  const reason = { code: "low_memory", message: "9 % are free.", retry_after_seconds: 4 };
+  const reason = { code: "low_memory", message: "9 % are free.", retry_after_seconds: 2 };
   preview.state({ status: "stopped", phase: "failed", reason });
   await page.getByText(/Trying again in \d s\./).waitFor();
+  await preview.streamOpened();
+  t.same(preview.streams, ["", "?wake"]);
+  preview.state({ status: "waking", phase: "starting" });
+  await current(page, "Starting the sandbox");
+  preview.answer = () => app;
+  preview.state({ status: "running", phase: "ready" });
   await page.getByRole("heading", { name: "The app" }).waitFor();
 });
 
@@ -132,6 +153,25 @@ t.test("The waking page of a sandbox that fell asleep offers to wake it", { skip
   await page.getByRole("heading", { name: "This sandbox is asleep" }).waitFor();
   await page.getByRole("link", { name: "Wake it up" }).waitFor();
   t.equal(preview.navigations, 1);
+});
+
+t.test("The page of a sandbox that is asleep waits for somebody, and wakes it then", { skip }, async (t) => {
+  const [preview, page] = await open(t, "/", { opensStream: false, phase: "asleep" });
+  await page.getByRole("heading", { name: "This sandbox is asleep" }).waitFor();
+  await page.getByRole("link", { name: "Wake it up" }).waitFor();
+  await page.dispatchEvent("body", "pointermove", { movementX: 0, movementY: 0 });
+  t.same(preview.streams, [], "a pointer that rests is nobody");
+  const opened = preview.streamOpened();
+  await page.mouse.move(100, 100);
+  await page.mouse.move(120, 110);
+  await opened;
+  t.same(preview.streams, ["?wake"]);
+  preview.state({ status: "waking", phase: "starting" });
+  await current(page, "Starting the sandbox");
+  t.equal(await page.getByRole("link").isVisible(), false);
+  preview.answer = () => app;
+  preview.state({ status: "running", phase: "ready" });
+  await page.getByRole("heading", { name: "The app" }).waitFor();
 });
 
 t.test("The waking page survives cut streams and repeats no line of the log", { skip }, async (t) => {

@@ -13,7 +13,7 @@ export type WakingView = {
   readonly port: number;
   /** The path and query that were asked for. */
   readonly url: string;
-  readonly phase?: "queued" | "starting" | "waiting_for_port" | undefined;
+  readonly phase?: "asleep" | "queued" | "starting" | "waiting_for_port" | undefined;
   readonly queuePosition?: number | undefined;
   readonly usualStartMs?: number | undefined;
   /** Milliseconds since the wake began. */
@@ -38,21 +38,29 @@ const outcomes = [
   "control_unavailable",
 ] as const;
 
-/** The page that a navigation sees while its sandbox wakes. `render` carries `wakingScript`. */
+/**
+ * The page that a navigation sees while its sandbox wakes. Of one that is asleep it waits for a sign of somebody before it
+ * wakes it. `render` carries `wakingScript`.
+ */
 export function wakingPage(view: WakingView, render: PageRenderer): Page {
   const { phase = "starting", queuePosition = 0, usualStartMs = 0, elapsedMs = 0 } = view;
-  const step = stepList(phase);
+  const isAsleep = phase === "asleep";
+  const heading = isAsleep ? refusalTexts.asleep.title : title;
+  const step = stepList(isAsleep ? "starting" : phase);
   return render({
-    title,
-    head: html`<noscript><meta http-equiv="refresh" content="${refreshSecondsWithoutScript}"></noscript>`,
+    title: heading,
+    head: isAsleep
+      ? undefined
+      : html`<noscript><meta http-equiv="refresh" content="${refreshSecondsWithoutScript}"></noscript>`,
     main: html`<main data-phase="${phase}" data-usual-ms="${usualStartMs}" data-elapsed-ms="${elapsedMs}">
 ${marks.moon}
 <div role="status">
-<h1 id="title">${title}</h1>
-<p id="detail">${phases[phase]}</p>
+<h1 id="title">${heading}</h1>
+<p id="detail">${isAsleep ? refusalTexts.asleep.detail : phases[phase]}</p>
+<p id="ports"></p>
 <p id="hint" class="quiet"></p>
 </div>
-<div id="progress">
+<div id="progress"${isAsleep && html` hidden`}>
 <progress aria-label="Waking up"></progress>
 <p class="quiet times"><span id="elapsed"></span><span id="usual"></span></p>
 <ol class="steps">
@@ -62,10 +70,10 @@ ${step("waiting_for_port", `Waiting for the app on port ${view.port}`)}
 ${step("ready", "Opening the app")}
 </ol>
 </div>
-<p id="action" hidden><a class="button" href="${safeUrl(view.url) ?? ""}">Try again</a></p>
+<p id="action"${!isAsleep && html` hidden`}><a class="button" href="${safeUrl(view.url) ?? ""}">${isAsleep ? "Wake it up" : "Try again"}</a></p>
 <p id="countdown" class="quiet"></p>
 <p id="notice" class="quiet" role="status"></p>
-<noscript><p class="quiet">This page looks again every ${refreshSecondsWithoutScript} seconds.</p></noscript>
+${!isAsleep && html`<noscript><p class="quiet">This page looks again every ${refreshSecondsWithoutScript} seconds.</p></noscript>`}
 <section id="log" aria-labelledby="log-title" hidden>
 <h2 id="log-title">Log</h2>
 <div class="log" role="log" aria-live="off" aria-labelledby="log-title" tabindex="0"><div id="lines"></div></div>

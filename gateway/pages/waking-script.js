@@ -16,6 +16,8 @@ let usualMs = Number(first.usualMs);
 let startedAt = now() - first.elapsedMs;
 /** When the page tries again by itself; 0 for not at all. */
 let retryAt = 0;
+/** When somebody was last taken for having come back. */
+let seenAt = 0;
 /** The sandbox runs although its app cannot be reached, so it may still come to answer. */
 let runs = false;
 let source;
@@ -48,6 +50,7 @@ function show(state) {
 function showActive(place) {
   retryAt = 0;
   showWords(words.title, words.phases[phase], "");
+  setText("ports", "");
   setText("place", place ? `, place ${place}` : "");
   for (const step of document.querySelectorAll("[data-step]")) {
     const distance = order.indexOf(phase) - order.indexOf(step.dataset.step);
@@ -62,6 +65,8 @@ function showSettled(reason) {
   const code = reason?.code ?? (asleep ? "asleep" : "");
   const [title, hint, passes, detail = ""] = words.outcomes[code] ?? words.outcomes.start_failed;
   showWords(title, reason?.message || detail, hint);
+  const ports = reason?.listening_ports ?? [];
+  setText("ports", ports.length > 0 ? `Ports that listen: ${ports.join(", ")}.` : "");
   button.textContent = asleep ? "Wake it up" : "Try again";
   const seconds = reason?.retry_after_seconds;
   if (passes && seconds) retryAt ||= now() + seconds * 1000;
@@ -93,7 +98,9 @@ function tick() {
   else if (usualMs) bar.value = 1 - Math.exp((-1.6 * elapsedMs) / usualMs);
   const next = runs ? "The app opens here as soon as it answers." : "";
   setText("countdown", retryAt ? `Trying again in ${duration(retryAt - now())}.` : next);
-  if (retryAt && now() >= retryAt && !document.hidden) load();
+  if (!retryAt || now() < retryAt || document.hidden) return;
+  retryAt = 0;
+  connect(true);
 }
 
 function duration(ms) {
@@ -113,9 +120,10 @@ function addLine({ stream, time, line }, repeated) {
   id("lines").firstElementChild.remove();
 }
 
-function connect() {
+/** Follows the sandbox, and has it woken first where that is wanted. */
+function connect(wakes = false) {
   source?.close();
-  source = new EventSource(stateUrl);
+  source = new EventSource(wakes ? `${stateUrl}?wake` : stateUrl);
   openedAt = now();
   // What a new connection repeats of the log is on the page already.
   const repeated = new Set(shown);
@@ -136,7 +144,7 @@ function listen(type, act) {
 /** A connection can die without a word. One that merely has nothing to say loses nothing by being replaced. */
 function connectIn(ms) {
   clearTimeout(connectTimer);
-  connectTimer = setTimeout(connect, ms);
+  connectTimer = setTimeout(() => connect(), ms);
 }
 
 function reconnect() {
@@ -183,12 +191,23 @@ function earlierLoads() {
   }
 }
 
+/** A page can stay open over night, so it wakes its sandbox only for somebody who is there. */
+function comeBack() {
+  if (phase !== "asleep" || document.hidden || now() - seenAt < 5000) return;
+  seenAt = now();
+  connect(true);
+}
+
+document.addEventListener("visibilitychange", comeBack);
+for (const sign of ["pointerdown", "keydown", "wheel"]) addEventListener(sign, comeBack);
+// A pointer that rests moves when the page below it does.
+addEventListener("pointermove", ({ movementX, movementY }) => (movementX || movementY) && comeBack());
 button.addEventListener("click", (event) => {
   // Unlike the link, a reload keeps the fragment of the URL.
   event.preventDefault();
   location.reload();
 });
 addEventListener("pageshow", (event) => event.persisted && connect());
-connect();
+if (phase !== "asleep") connect();
 tick();
 setInterval(tick, 250);

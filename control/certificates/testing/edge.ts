@@ -5,7 +5,7 @@ import { type Edge, type EdgeConfig, type EdgeOptions, openEdge } from "../edge.
 import type { StaticSettings } from "../static-file.ts";
 import { ask } from "./client.ts";
 import { testLog } from "./log.ts";
-import { eventually, startTraefik, type Traefik } from "./traefik.ts";
+import { eventually, startTraefik, type Traefik, type TraefikOptions } from "./traefik.ts";
 import { startUpstream } from "./upstream.ts";
 
 export type EdgeStack = {
@@ -17,6 +17,9 @@ export type EdgeStack = {
 };
 export type EdgeStackOptions = {
   readonly edge?: Partial<EdgeOptions>;
+  /** Whether the edge proves by handshakes that Traefik serves its certificate. */
+  readonly proven?: boolean;
+  readonly traefik?: TraefikOptions;
   readonly settings?: Partial<StaticSettings>;
   /** Called before the edge is opened. */
   readonly prepare?: (config: EdgeConfig) => Promise<void>;
@@ -26,25 +29,27 @@ export type EdgeStackOptions = {
 export async function startEdge(
   t: Test,
   changes: Partial<EdgeConfig>,
-  { edge: edgeOptions, settings, prepare = async () => {} }: EdgeStackOptions = {},
+  { edge: edgeOptions, settings, prepare = async () => {}, proven = false, traefik: options }: EdgeStackOptions = {},
 ): Promise<EdgeStack> {
   const root = t.testdir({ certs: {}, traefik: { dynamic: {} } });
   const dynamicDir = join(root, "traefik", "dynamic");
-  const traefik = await startTraefik(t, root, dynamicDir, settings);
+  const traefik = await startTraefik(t, root, dynamicDir, settings, options);
   const config: EdgeConfig = {
     dataDir: root,
     dynamicDir,
     domain: "example.com",
     entryPoint: "web",
     tls: false,
-    gatewayUrl: await startUpstream(t),
+    gatewayUrls: [await startUpstream(t)],
     httpsPort: traefik.websecure,
     certSource: "self-signed",
     certDir: join(root, "certs"),
+    acme: null,
     ...changes,
   };
   await prepare(config);
-  const edge = await openEdge(config, { logger: testLog().logger, ...edgeOptions });
+  const address = proven ? { traefikAddress: { host: "127.0.0.1", port: traefik.websecure } } : {};
+  const edge = await openEdge(config, { logger: testLog().logger, ...address, ...edgeOptions });
   t.teardown(() => edge[Symbol.asyncDispose]());
   const ca = await readFile(join(root, "certificates", "ca.pem"), "utf8").catch(() => "");
   await eventually(() => isRouted(config, traefik));

@@ -188,8 +188,7 @@ export class ProcessSandbox {
   #end(exit: EngineExit): void {
     this.#run = undefined;
     this.log.pause();
-    const isKnown = exit.code !== null || exit.signal !== null;
-    this.#trySave({ run: null, exit: isKnown ? exit : null });
+    this.#trySave({ run: null, exit });
     this.#options.notify({ type: "ended", id: this.spec.id, exit });
   }
 

@@ -48,3 +48,21 @@ t.test("a start that waits for memory says its place, and ends with its sandbox"
   t.equal((await control.call("DELETE", `/v1/sandboxes/${id}`)).status, 204);
   await ended;
 });
+
+t.test(
+  "a wake that control's end calls off has no outcome: whoever waits asks the next control",
+  { skip },
+  async (t) => {
+    const first = await startControl(t);
+    const { id } = (await first.call("POST", "/v1/sandboxes", { body: appBody })).body;
+    await first.call("POST", `/v1/sandboxes/${id}/stop`);
+    await first.stop();
+    const second = await startControl(t, { SANDBOXD_WAKE_COST_MB: "1000000000" }, first.directory);
+    const watch = second.watch();
+    const path = gatewayApiPaths.wake.replace("{id}", id);
+    const wake = second.callSocket("POST", path, { body: { class: "navigation" } });
+    await watch.until(id, ({ status }) => status === "waking");
+    await second.stop();
+    t.match(await wake, { status: 503 });
+  },
+);

@@ -68,6 +68,9 @@ export function gatewayRoutes(server: ApiServer, api: Api, streams: LiveStreams)
     async (request): Promise<WakeOutcome> => {
       const { class: requestClass } = decodeBody(request, decodeWakeRequest);
       const result = await wakeSandbox(api.use, idOf(request.params), { cause: "request", class: requestClass });
+      // What control's own end called off is no outcome: the gateway goes on holding and asks the next control.
+      if (result.outcome !== "ready" && api.use.flights.closed)
+        throw new ApiError("engine_unavailable", "Control is stopping");
       if (result.outcome !== "ready") return result;
       const route = api.feed.get(result.sandbox.id);
       if (route === undefined) throw notFound();

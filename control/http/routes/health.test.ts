@@ -52,6 +52,7 @@ t.test("GET /openapi.json describes every call but the gateway's own", async (t)
     "POST /v1/sandboxes/{id}/keepalive",
     "GET /v1/sandboxes/{id}/logs",
     "GET /v1/sandboxes/{id}/explain",
+    "GET /v1/certificate",
     "POST /sandbox",
     "POST /wake/{id}",
   ]) {

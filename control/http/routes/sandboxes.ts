@@ -7,6 +7,7 @@ import { patchSandbox } from "../../sandboxes/patch-sandbox.ts";
 import { removeSandbox } from "../../sandboxes/remove-sandbox.ts";
 import { waitFor } from "../../sandboxes/wait-for.ts";
 import type { StoredAnswer } from "../../sqlite/idempotency-store.ts";
+import type { SandboxFilter } from "../../sqlite/sandbox-store.ts";
 import { type Api, checkPossible, idOf, sandboxOf, show } from "../api.ts";
 import type { Caller } from "../door.ts";
 import { gone } from "../gone.ts";
@@ -20,14 +21,20 @@ const tags = ["sandboxes"];
 const errors = { "4xx": versionedError, "5xx": versionedError };
 export const createQuery = Type.Object({ wait: Type.Optional(Type.Enum(["running", "none"])) }, strict);
 
-const listQuery = Type.Object(
+export const filterQuery = Type.Object(
   {
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200 })),
-    cursor: Type.Optional(Type.String()),
     status: Type.Optional(Type.Enum([...sandboxStatuses])),
     external_user_id: Type.Optional(Type.String()),
     external_project_id: Type.Optional(Type.String()),
     label: Type.Optional(Type.String({ pattern: "^[^=]+=", description: "key=value" })),
+  },
+  strict,
+);
+const listQuery = Type.Object(
+  {
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200 })),
+    cursor: Type.Optional(Type.String()),
+    ...filterQuery.properties,
   },
   strict,
 );
@@ -148,17 +155,22 @@ export async function create(api: Api, call: CreateCall): Promise<StoredAnswer> 
   );
 }
 
-function list(api: Api, query: Static<typeof listQuery>): Static<typeof page> {
-  const { limit = 50, cursor, status, external_user_id, external_project_id, label } = query;
+/** What a query narrows a list to. */
+export function toFilter(query: Static<typeof filterQuery>): Omit<SandboxFilter, "after" | "limit"> {
+  const { status, external_user_id, external_project_id, label } = query;
   const [key, ...value] = label?.split("=") ?? [];
-  const found = api.use.store.list({
-    limit: limit + 1,
-    ...(cursor !== undefined && { after: decodeCursor(cursor) }),
+  return {
     ...(status !== undefined && { status }),
     ...(external_user_id !== undefined && { externalUserId: external_user_id }),
     ...(external_project_id !== undefined && { externalProjectId: external_project_id }),
     ...(key !== undefined && { label: [key, value.join("=")] as const }),
-  });
+  };
+}
+
+function list(api: Api, query: Static<typeof listQuery>): Static<typeof page> {
+  const { limit = 50, cursor } = query;
+  const after = cursor === undefined ? {} : { after: decodeCursor(cursor) };
+  const found = api.use.store.list({ ...toFilter(query), ...after, limit: limit + 1 });
   const items = found.slice(0, limit);
   const next_cursor = found.length > limit ? encodeCursor(items.at(-1)!) : null;
   return { items: items.map((sandbox) => show(api, sandbox)), next_cursor };

@@ -49,6 +49,25 @@ t.test("DELETE /sandbox/{id} keeps the workspace for its owner, purge does not",
   t.equal(await firstLine(), "false");
 });
 
+t.test("GET /sandboxes narrows as the list does, and has no pages", async (t) => {
+  const control = await startControl(t);
+  const ids: string[] = [];
+  for (const team of ["blue", "red", "blue"]) {
+    const { body } = await control.call("POST", "/sandbox", { body: { ...appBody, labels: { team } } });
+    ids.unshift(body.id);
+  }
+  await control.call("POST", `/v1/sandboxes/${ids[0]}/stop`);
+  const idsOf = async (query: string) =>
+    (await control.call("GET", `/sandboxes${query}`)).body.map(({ id }: { id: string }) => id);
+  t.same(await idsOf(""), ids);
+  t.same(await idsOf("?label=team%3Dblue"), [ids[0], ids[2]]);
+  t.same(await idsOf("?status=running&label=team%3Dblue"), [ids[2]]);
+  t.same(await idsOf("?external_user_id=nobody"), []);
+  for (const bad of ["status=asleep", "limit=2", "user=ada"]) {
+    t.match(await control.call("GET", `/sandboxes?${bad}`), { status: 400, body: { error: String } }, bad);
+  }
+});
+
 t.test("the short forms' errors are a mere message", async (t) => {
   const control = await startControl(t);
   t.match(await control.call("POST", "/sandbox", { body: { ports: [] } }), { status: 400, body: { error: /ports/ } });

@@ -1,16 +1,16 @@
 import Type from "typebox";
 import { keepAlive } from "../../sandboxes/keep-alive.ts";
 import { purgeSandbox, removeSandbox } from "../../sandboxes/remove-sandbox.ts";
-import type { Sandbox } from "../../sandboxes/sandbox.ts";
 import { type Api, idOf, sandboxOf, show } from "../api.ts";
 import { gone } from "../gone.ts";
 import { createBody, idParams, resource, shortError } from "../schemas.ts";
 import type { ApiServer } from "../server.ts";
 import { keepaliveBody, wake, wakeAnswer, wakeBody, wakeQuery } from "./lifecycle.ts";
-import { create, createQuery } from "./sandboxes.ts";
+import { create, createQuery, filterQuery, toFilter } from "./sandboxes.ts";
 
 const tags = ["short forms"];
 const errors = { "4xx": shortError, "5xx": shortError };
+const everyOne = 2 ** 31 - 1;
 const liveStates = Type.Enum(["running", "exited", "paused", "missing"]);
 const live = Type.Object({
   row: resource,
@@ -40,14 +40,12 @@ export function shortRoutes(server: ApiServer, api: Api): void {
     },
   );
 
-  const listed = { tags, summary: "List every sandbox", response: { 200: Type.Array(resource), ...errors } };
-  server.get("/sandboxes", { schema: listed }, async () => {
-    const newestFirst = (a: Sandbox, b: Sandbox) => b.createdAt - a.createdAt || (b.id < a.id ? -1 : 1);
-    return api.use.store
-      .all()
-      .sort(newestFirst)
-      .map((sandbox) => show(api, sandbox));
-  });
+  const listed = { tags, summary: "List every sandbox, newest first", querystring: filterQuery };
+  server.get(
+    "/sandboxes",
+    { schema: { ...listed, response: { 200: Type.Array(resource), ...errors } } },
+    async ({ query }) => api.use.store.list({ ...toFilter(query), limit: everyOne }).map((each) => show(api, each)),
+  );
 
   const read = { tags, summary: "Show a sandbox and what runs of it", params: idParams };
   server.get("/sandbox/:id", { schema: { ...read, response: { 200: live, ...errors } } }, async ({ params }) => {

@@ -1,6 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
-import { EnvironmentError, type Variables } from "#contract/environment.ts";
+import { EnvironmentError, type Variables } from "./environment.ts";
+
+const defaultPath = "/etc/sandboxed/sandboxd.env";
+
+/** Where these variables say that the environment file is. */
+export function environmentFileOf(variables: Variables): string {
+  return variables.SANDBOXD_ENV_FILE || variables.SANDBOXED_ENV_FILE || defaultPath;
+}
 
 /**
  * The variables of a `.env` file; none when there is no such file. Throws EnvironmentError naming the line that is

@@ -1,0 +1,35 @@
+import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { promisify } from "node:util";
+import type { Variables } from "#contract/environment.ts";
+import { buildSandboxImage } from "../control/engines/docker/test-image.ts";
+
+const execute = promisify(execFile);
+
+/** A Docker network of its own for the sandboxes of one control. Disposing removes it with what is left in it. */
+export interface DockerNetwork extends AsyncDisposable {
+  readonly name: string;
+  /** What control needs to run sandboxes there. */
+  readonly variables: Variables;
+}
+
+export async function openDockerNetwork(): Promise<DockerNetwork> {
+  const name = `sandboxd-e2e-${randomUUID().slice(0, 8)}`;
+  const image = await buildSandboxImage();
+  return {
+    name,
+    variables: { SANDBOXD_ENGINE: "docker", SANDBOXD_IMAGE: image, SANDBOXD_NETWORK: name },
+    [Symbol.asyncDispose]: async () => {
+      const left = await docker("ps", "--all", "--quiet", "--filter", `network=${name}`);
+      if (left.length > 0) await docker("rm", "--force", ...left);
+      // Control makes it with the first sandbox.
+      await docker("network", "rm", name).catch(() => {});
+    },
+  };
+}
+
+/** Runs `docker` and answers the lines of its output. */
+export async function docker(...command: string[]): Promise<string[]> {
+  const { stdout } = await execute("docker", command, { maxBuffer: 64 * 1024 * 1024 });
+  return stdout.split("\n").filter((line) => line !== "");
+}
