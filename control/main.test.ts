@@ -183,3 +183,14 @@ async function inspect(address: unknown, id: string): Promise<Inspection> {
   const { body } = await request(`http://${address}/sandbox/${id}`);
   return (await body.json()) as Inspection;
 }
+
+t.test("main names a key set that it cannot use, and exits with 2", async (t) => {
+  const directory = newDirectory(t);
+  const file = join(directory, "keys.json");
+  for (const text of [undefined, "{", "[]"]) {
+    if (text !== undefined) writeFileSync(file, text);
+    const control = start(t, { ...at(directory), SANDBOXD_PREVIEW_JWKS_FILE: file });
+    t.same(await control.ended, { code: 2, signal: null });
+    t.match(control.stderr(), /^Cannot use SANDBOXD_PREVIEW_JWKS_FILE: [^\n]*keys\.json[^\n]*\n$/);
+  }
+});

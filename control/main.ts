@@ -35,7 +35,7 @@ async function main(): Promise<void> {
   } catch (error) {
     if (isExpected(error)) process.stderr.write(`${(error as Error).message}\n`);
     else logger.fatal({ err: error }, "control failed");
-    process.exitCode = failed;
+    process.exitCode = error instanceof KeySetError ? badEnvironment : failed;
   }
 }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import type { Grant } from "#contract/access.ts";
+import type { CredentialPlace, Grant } from "#contract/access.ts";
 import type { RequestClass, Route } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import type { Client } from "./forwarded-headers.ts";
@@ -25,6 +25,8 @@ export type Exchange = {
   class?: RequestClass;
   /** What let it into a private preview; set by access. */
   grant?: Grant;
+  /** Where the credential was that let it in; set by access, and absent for public previews. */
+  credential?: CredentialPlace;
   /** What every answer says to pages of other origins, name and value in turn; absent: the app's own words stand. */
   cors?: readonly string[];
   /** The client waits for `100 Continue` before it sends its body (RFC 9110 §10.1.1). */

@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import type { ExchangeActivity } from "./exchange.ts";
 import { closeFrame, WebSocketFrames } from "./web-socket-frames.ts";
 
-/** A client that heard of the end may keep its own side open for so long. */
+/** Whoever heard of the other's end may keep its own side open for so long. */
 const lingerMs = 2_000;
 
 /**
@@ -27,7 +27,11 @@ export class JoinedSockets {
     client.on("data", (chunk: Buffer) => this.#pass(chunk, "bytesIn", this.#fromClient, client, upstream));
     upstream.on("drain", () => client.resume());
     client.on("drain", () => upstream.resume());
-    client.on("end", () => upstream.end());
+    client.on("end", () => {
+      upstream.end();
+      // An app that goes on after its client's end is heard for as long as it has something to say.
+      upstream.setTimeout(lingerMs, () => upstream.resetAndDestroy());
+    });
     // A sandbox that goes to sleep takes its sockets with it: that is no fault of the app's.
     upstream.on("end", () => (isLeaving() ? this.end() : client.end()));
     upstream.on("error", () => (isLeaving() ? this.end() : client.destroy()));

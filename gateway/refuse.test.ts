@@ -81,8 +81,8 @@ t.test("Refuser.refuse() gives pages to people alone", async (t) => {
     const { head } = await answered(t, (exchange) => refuser.refuse(exchange, "asleep"), more, request);
     return head.includes("Content-Type: text/html");
   };
-  const always: RequestClass[] = ["navigation"];
-  const whenAsked: RequestClass[] = ["navigation", "prefetch", "monitor", "crawler", "unfurler"];
+  const always: RequestClass[] = ["navigation", "self-reload"];
+  const whenAsked: RequestClass[] = [...always, "prefetch", "monitor", "crawler", "unfurler"];
   for (const kind of requestClasses) {
     t.equal(await isPage({ class: kind }, asking.replace("Accept: text/html\r\n", "")), always.includes(kind), kind);
     t.equal(await isPage({ class: kind }, asking), whenAsked.includes(kind), `${kind} that asks for it`);

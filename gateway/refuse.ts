@@ -67,9 +67,7 @@ export function answer(
   if (response.headersSent || response.destroyed) return;
   const bytes = typeof body === "string" ? Buffer.from(body) : body;
   const unread = exchange.upgrade !== undefined || code === "bad_request" || (hasBody(request) && !request.complete);
-  const all = [...headers, "X-Sandbox-Gateway", code, ...stateHeader(exchange), "Cache-Control", "no-store"];
-  if (exchange.cors !== undefined) all.push(...exchange.cors);
-  all.push("X-Content-Type-Options", "nosniff", "X-Robots-Tag", "noindex");
+  const all = [...headers, ...ownHeaders(exchange, code)];
   // RFC 9110 §8.6.
   if (status !== 204) all.push("Content-Length", String(bytes.length));
   all.push("Date", new Date().toUTCString());
@@ -86,6 +84,14 @@ export function answer(
 /** RFC 9112 §6.3: without either there is none, even before Node's parser has said that a request is complete. */
 function hasBody({ headers }: IncomingMessage): boolean {
   return headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
+}
+
+/** What every answer of the gateway's own carries. */
+export function ownHeaders(exchange: Exchange, code: string): readonly string[] {
+  const headers = ["X-Sandbox-Gateway", code, ...stateHeader(exchange), "Cache-Control", "no-store"];
+  if (exchange.cors !== undefined) headers.push(...exchange.cors);
+  headers.push("X-Content-Type-Options", "nosniff", "X-Robots-Tag", "noindex");
+  return headers;
 }
 
 /** `X-Sandbox-State`: the status of a known sandbox, `asleep` for both ways of sleeping. */

@@ -4,7 +4,7 @@ import type { ControlClient } from "./control-client.ts";
 import type { Exchange, Target } from "./exchange.ts";
 import { refusalTexts } from "./pages/pages.ts";
 import { pause } from "./pause.ts";
-import { publicState } from "./refuse.ts";
+import { ownHeaders } from "./refuse.ts";
 import type { RoutingTable } from "./routing-table.ts";
 import type { Phase, Ready, Wakes } from "./wakes.ts";
 
@@ -60,8 +60,8 @@ export class StateStream {
     const { table } = this.#options;
     response.sendDate = true;
     response.writeHead(200, "OK", [
-      ...["Content-Type", "text/event-stream", "Cache-Control", "no-store", "X-Accel-Buffering", "no"],
-      ...["X-Sandbox-Gateway", "state", "X-Sandbox-State", publicState(this.#target.route.status)],
+      ...["Content-Type", "text/event-stream", "X-Accel-Buffering", "no"],
+      ...ownHeaders(this.#exchange, "state"),
     ]);
     const onRoute = (id: string) => id === this.#target.id && this.#update();
     table.on("route", onRoute);

@@ -1,7 +1,8 @@
 import { EventEmitter } from "node:events";
 import type { Logger } from "pino";
+import type { CredentialPlace } from "#contract/access.ts";
 import type { RefusalCode } from "#contract/error-codes.ts";
-import type { Endpoint, RequestClass, Route, WakeOutcome } from "#contract/gateway-api.ts";
+import type { Endpoint, RequestClass, Route, WakeOutcome, WakeRequest } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import { type ControlClient, ControlUnavailableError } from "./control-client.ts";
 import { dial } from "./dial.ts";
@@ -21,6 +22,12 @@ export type WakesOptions = {
   readonly control: ControlClient;
   readonly connectTimeoutMs: number;
   readonly logger: Logger;
+};
+
+export type JoinOptions = {
+  readonly watching?: boolean;
+  /** Where the credential was that let the request in; absent for public previews. */
+  readonly credential?: CredentialPlace | undefined;
 };
 
 /** What is known of a running sandbox's present run. */
@@ -82,10 +89,10 @@ export class Wakes {
    * Takes part in the wait for a port; `leave()` must follow in the same way. Whoever merely watches does not wake the
    * sandbox: when nobody else takes part, the wait for a sleeping one ends with `asleep`.
    */
-  join(id: SandboxId, port: number, kind: RequestClass, { watching = false } = {}): PortWait {
+  join(id: SandboxId, port: number, kind: RequestClass, { watching = false, credential }: JoinOptions = {}): PortWait {
     const key = `${id}:${port}`;
     const known = this.#waits.get(key);
-    const wait = known ?? new PortWait(id, port, kind);
+    const wait = known ?? new PortWait(id, port, { class: kind, ...(credential && { credential }) });
     wait.enter(watching);
     if (known === undefined) {
       const forget = () => this.#waits.get(key) === wait && this.#waits.delete(key);
@@ -162,7 +169,7 @@ export class Wakes {
     const begun = Date.now();
     while (wait.participants > 0) {
       try {
-        const outcome = await this.#wake(wait.id, wait.class);
+        const outcome = await this.#wake(wait);
         switch (outcome.outcome) {
           case "ready":
             table.learn(outcome.route);
@@ -188,10 +195,10 @@ export class Wakes {
   }
 
   /** One call to control for all who wait for this sandbox, on whatever port. */
-  #wake(id: SandboxId, kind: RequestClass): Promise<WakeOutcome> {
+  #wake({ id, asker }: PortWait): Promise<WakeOutcome> {
     let wake = this.#wakes.get(id);
     if (wake === undefined) {
-      wake = this.#options.control.wake(id, { class: kind }).finally(() => this.#wakes.delete(id));
+      wake = this.#options.control.wake(id, asker).finally(() => this.#wakes.delete(id));
       this.#wakes.set(id, wake);
     }
     return wake;
@@ -202,8 +209,8 @@ export class Wakes {
 export class PortWait extends EventEmitter<{ phase: [Phase] }> {
   readonly id: SandboxId;
   readonly port: number;
-  /** Of the request that began the wait. */
-  readonly class: RequestClass;
+  /** The request that began the wait, for the record. */
+  readonly asker: WakeRequest;
   readonly outcome: Promise<Ready>;
   listeningPorts: readonly number[] | undefined;
   #phase: Phase = "starting";
@@ -212,12 +219,12 @@ export class PortWait extends EventEmitter<{ phase: [Phase] }> {
   readonly #abandoned = new AbortController();
   readonly #settled = Promise.withResolvers<Ready>();
 
-  constructor(id: SandboxId, port: number, kind: RequestClass) {
+  constructor(id: SandboxId, port: number, asker: WakeRequest) {
     super();
     this.setMaxListeners(0);
     this.id = id;
     this.port = port;
-    this.class = kind;
+    this.asker = asker;
     this.outcome = this.#settled.promise;
   }
 

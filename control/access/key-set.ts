@@ -11,15 +11,13 @@ const largestSet = 1 << 20;
 const fetchTimeoutMs = 5_000;
 const shortestModulus = 256;
 
-/** The keys of a file. Throws KeySetError. */
+/** The keys of the file that the environment names. Throws KeySetError. */
 export async function readKeySetFile(path: string): Promise<readonly AccessKey[]> {
-  let text: string;
   try {
-    text = readFileSync(path, "utf8");
+    return await parseKeySet(readFileSync(path, "utf8"), path);
   } catch (cause) {
-    throw new KeySetError(`${path}: ${(cause as Error).message}`, { cause });
+    throw new KeySetError(`Cannot use SANDBOXD_PREVIEW_JWKS_FILE: ${(cause as Error).message}`, { cause });
   }
-  return await parseKeySet(text, path);
 }
 
 /** The keys at a URL; redirections are not followed, and the whole answer has one time limit. Throws KeySetError. */

@@ -1,4 +1,4 @@
-import { accessMessage, revocationMessage } from "./access.ts";
+import { accessMessage, credentialPlaces, revocationMessage } from "./access.ts";
 import { corsPolicy } from "./cors.ts";
 import * as decode from "./decode.ts";
 import { refusalCodes, wakeRefusalCodes } from "./error-codes.ts";
@@ -115,6 +115,8 @@ export const heartbeatSeconds = 2;
 const wakeRequest = decode.object({
   /** The class of the request that asks, for the record. */
   class: decode.literal(...requestClasses),
+  /** Where the credential was that let it into a private preview. */
+  credential: decode.optional(decode.literal(...credentialPlaces)),
 });
 export type WakeRequest = ReturnType<typeof wakeRequest>;
 

@@ -1,3 +1,4 @@
+import type { CredentialPlace } from "#contract/access.ts";
 import type { RequestClass, WakeRefusal } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import type { EngineState } from "../engines/sandbox-engine.ts";
@@ -12,6 +13,7 @@ import type { WakeResult } from "./wake-flights.ts";
 export type WakeRequest = {
   readonly cause: "request" | "operator" | "restart" | "schedule";
   readonly class?: RequestClass;
+  readonly credential?: CredentialPlace;
   readonly insist?: boolean;
 };
 
@@ -35,8 +37,8 @@ function note(
   result: WakeResult,
   durationMs: number,
 ): WakeResult {
-  const { cause, class: requestClass } = request;
-  const common = { cause, durationMs, ...(requestClass !== undefined && { class: requestClass }) };
+  const { insist, ...asked } = request;
+  const common = { ...asked, durationMs };
   if (result.outcome === "ready") {
     if (result.wasRunning) return result;
     use.metrics.woke("ready", durationMs);

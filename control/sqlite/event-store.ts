@@ -13,7 +13,7 @@ export type SandboxEvent = {
   readonly outcome?: string;
   readonly durationMs?: number;
   readonly detail?: string;
-  /** Where the credential was that did not open it. */
+  /** Where the credential was that opened it, or did not. */
   readonly credential?: string;
 };
 

@@ -96,9 +96,20 @@ t.test("StateStream's head says whose it is and that nobody may keep it", async 
   const events = new Events(test, host);
   await events.next();
   const { text } = events.client;
-  t.match(text, /^HTTP\/1\.1 200 OK\r\nContent-Type: text\/event-stream\r\nCache-Control: no-store\r\n/);
-  t.match(text, /X-Sandbox-Gateway: state\r\nX-Sandbox-State: asleep\r\n/);
+  t.match(text, /^HTTP\/1\.1 200 OK\r\nContent-Type: text\/event-stream\r\n/);
+  t.match(text, /X-Sandbox-Gateway: state\r\nX-Sandbox-State: asleep\r\nCache-Control: no-store\r\n/);
+  t.match(text, /X-Robots-Tag: noindex\r\n/);
   events.close();
+});
+
+t.test("StateStream's head lets those origins read it that the sandbox's owner lists", async (t) => {
+  const test = await startGateway(t);
+  const origin = "https://builder.example";
+  const host = await addRoute(test, routeTo(newId(), 1, { ...asleep, cors: { origins: [origin] } }));
+  const client = new RawClient(test.port).send(get(host, `${sse}Origin: ${origin}\r\n`));
+  await client.until(({ text }) => text.includes("event: state"));
+  t.match(client.text, `\r\nAccess-Control-Allow-Origin: ${origin}\r\n`);
+  client.socket.destroy();
 });
 
 t.test("StateStream says why a sandbox does not run", async (t) => {

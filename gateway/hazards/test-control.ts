@@ -23,6 +23,7 @@ import {
   type Route,
   type RouteMessage,
   type WakeOutcome,
+  type WakeRequest,
 } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import { ControlClient } from "../control-client.ts";
@@ -45,6 +46,7 @@ export class TestControl {
   readonly fences: FenceReport[] = [];
   readonly reports: ActivityReport[] = [];
   readonly wakes: SandboxId[] = [];
+  readonly wakeRequests: WakeRequest[] = [];
   /** What a routes stream was asked for with, oldest first. */
   readonly watches: URLSearchParams[] = [];
   /** Every call of the gateway's own and of the API, oldest first. */
@@ -184,6 +186,7 @@ export class TestControl {
         return this.#stream(url.searchParams, response);
       case "wake":
         this.wakes.push(id);
+        this.wakeRequests.push(JSON.parse(Buffer.concat(await request.toArray()).toString()));
         return void Promise.resolve(this.wake(id)).then((outcome) => response.end(JSON.stringify(outcome)));
       case "shares": {
         const asked = JSON.parse(Buffer.concat(await request.toArray()).toString()) as ShareRequest;

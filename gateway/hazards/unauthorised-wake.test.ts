@@ -54,7 +54,7 @@ t.test("who has a credential wakes it once", async (t) => {
   preview.control.wake = () => ({ outcome: "refused", refusal: { code: "exited", message: "m" } });
   const answer = await preview.ask(`X-Preview-Token: ${token(claimsFor(preview.id))}\r\n`);
   t.equal(statusOf(answer), 502);
-  t.equal(preview.control.wakes.length, 1);
+  t.same(preview.control.wakeRequests, [{ class: "api", credential: "header" }]);
 });
 
 t.test("unknown sandboxes are refused from memory as private ones are", async (t) => {

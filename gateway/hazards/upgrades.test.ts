@@ -2,6 +2,7 @@ import t, { type Test } from "tap";
 import {
   addRoute,
   answering,
+  eventually,
   newId,
   RawClient,
   routeTo,
@@ -96,6 +97,7 @@ t.test("tunnel() passes a refusal on, whatever its framing", async (t) => {
     t.equal(text.slice(0, 30), bytes.slice(0, 30), `${what} passes`);
     t.match(text, /X-Why: because\r\n/);
     t.match(text, /Connection: close\r\n/i);
+    t.match(text, /X-Robots-Tag: noindex\r\n/);
     if (bytes.includes("nope")) t.match(text, /\r\n\r\n(4\r\n)?nope(\r\n0\r\n\r\n)?$/, `${what}: the body is whole`);
   }
 });
@@ -147,6 +149,15 @@ t.test("tunnel() carries a half-close", async (t) => {
   await client.until(({ text }) => text.endsWith("after the end"));
   t.pass("what the app says after the client's end arrives");
   await client.whole();
+});
+
+t.test("tunnel() ends when the client has, whatever the app makes of it", async (t) => {
+  const { test, host } = await open(t, () => `${switched}\r\n`);
+  const client = new RawClient(test.port).send(upgrade(host));
+  await client.until(({ text }) => text.includes("\r\n\r\n"));
+  client.socket.end();
+  await client.whole();
+  await eventually(() => test.control.reports.at(-1)?.sandboxes[0]?.openSockets === 0, "nothing is counted as open");
 });
 
 t.test("tunnel() carries large messages whole", async (t) => {

@@ -98,6 +98,7 @@ function conclude(exchange: Exchange, decision: Decision, next: Handler, options
     case "serve": {
       const serve = () => {
         exchange.grant = grant;
+        exchange.credential = credential.place;
         if (clean !== target) exchange.head = { ...exchange.head, target: clean };
         next(exchange);
       };

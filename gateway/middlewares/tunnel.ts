@@ -72,7 +72,8 @@ function negotiate(
   // Anything other than 101 is the app's answer, and the end of the connection.
   upstream.once("response", (answer) => {
     try {
-      passAnswer(exchange, answer, { noindex: false, host: exchange.head.host });
+      const noindex = exchange.target!.route.wakePolicy.noindex ?? true;
+      passAnswer(exchange, answer, { noindex, host: exchange.head.host });
     } catch (error) {
       fail(error as Error);
     }

@@ -48,8 +48,9 @@ export function wake(options: WakeOptions): Middleware {
     const hold: Handler = (exchange) => {
       const { id, port } = exchange.target!;
       exchange.heldSince ??= Date.now();
-      const since = exchange.heldSince;
-      void waitFor(wakes.join(id, port, exchange.class!), exchange, since, options).then((waited) => {
+      const { heldSince: since, credential } = exchange;
+      const wait = wakes.join(id, port, exchange.class!, { credential });
+      void waitFor(wait, exchange, since, options).then((waited) => {
         held.leave(id);
         // The port answers now, but a stop may have begun since: look again.
         if (waited.kind === "ready") attempt(exchange);

@@ -66,8 +66,8 @@ export function gatewayRoutes(server: ApiServer, api: Api, streams: LiveStreams)
     path(gatewayApiPaths.wake),
     { ...options, schema: { hide, params } },
     async (request): Promise<WakeOutcome> => {
-      const { class: requestClass } = decodeBody(request, decodeWakeRequest);
-      const result = await wakeSandbox(api.use, idOf(request.params), { cause: "request", class: requestClass });
+      const asked = decodeBody(request, decodeWakeRequest);
+      const result = await wakeSandbox(api.use, idOf(request.params), { cause: "request", ...asked });
       // What control's own end called off is no outcome: the gateway goes on holding and asks the next control.
       if (result.outcome !== "ready" && api.use.flights.closed)
         throw new ApiError("engine_unavailable", "Control is stopping");
