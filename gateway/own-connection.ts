@@ -22,6 +22,8 @@ export type OwnConnectionOptions = {
   readonly headTimeoutSeconds: number;
   /** For the body of an ordinary answer, while either side does nothing. */
   readonly bodyIdleSeconds: number;
+  /** Whether the address is still the sandbox's, asked when the dial is answered: by then it may be another one's. */
+  readonly isCurrent: () => boolean;
 };
 
 export type OwnConnection = {
@@ -41,12 +43,12 @@ export function openConnection({ address, upstreamPort }: Endpoint, options: Own
   let connected = false;
   request.once("socket", (socket) => {
     socket.once("connect", () => {
+      if (!options.isCurrent()) return request.destroy(failure("ECONNREFUSED"));
       connected = true;
       socket.setTimeout(headTimeoutSeconds * 1000);
     });
     const silent = () => {
-      const code = connected ? "UND_ERR_HEADERS_TIMEOUT" : "UND_ERR_CONNECT_TIMEOUT";
-      request.destroy(Object.assign(new Error("the app did not answer"), { code }));
+      request.destroy(failure(connected ? "UND_ERR_HEADERS_TIMEOUT" : "UND_ERR_CONNECT_TIMEOUT"));
     };
     socket.once("timeout", silent);
     request.once("response", () => socket.setTimeout(bodyIdleSeconds * 1000));
@@ -63,6 +65,10 @@ export function openConnection({ address, upstreamPort }: Endpoint, options: Own
   });
   request.flushHeaders();
   return { request, isConnected: () => connected };
+}
+
+function failure(code: string): Error {
+  return Object.assign(new Error("the app did not answer"), { code });
 }
 
 /** Passes an app's final answer on, after which the client's connection ends. Throws when it cannot be an answer. */
