@@ -71,13 +71,16 @@ function failure(code: string): Error {
   return Object.assign(new Error("the app did not answer"), { code });
 }
 
-/** Passes an app's final answer on, after which the client's connection ends. Throws when it cannot be an answer. */
+/**
+ * Passes an app's final answer on. The client's connection ends with it unless all of the request has been read. Throws when
+ * it cannot be an answer.
+ */
 export function passAnswer(exchange: Exchange, answer: IncomingMessage, policy: DownstreamPolicy): void {
   const { request, response, activity } = exchange;
   // Interim answers come by events of their own; this one is a 101 that switches to nothing.
   if (answer.statusCode! < 200) throw new Error(`the app answered ${answer.statusCode}`);
   const headers = downstreamHeaders(buffersOf(answer.rawHeaders), answer.statusCode!, policy);
-  headers.push("Connection", "close");
+  if (exchange.upgrade !== undefined || !request.complete) headers.push("Connection", "close");
   if (exchange.upgrade === undefined && !request.complete) closeLingering(request);
   response.sendDate = false;
   response.writeHead(answer.statusCode!, answer.statusMessage ?? "", headers);
