@@ -4,9 +4,10 @@ import type { ControlClient } from "./control-client.ts";
 import type { Exchange, Target } from "./exchange.ts";
 import { refusalTexts } from "./pages/pages.ts";
 import { pause } from "./pause.ts";
+import type { Phase, Ready } from "./port-wait.ts";
 import { ownHeaders } from "./refuse.ts";
 import type { RoutingTable } from "./routing-table.ts";
-import type { Phase, Ready, Wakes } from "./wakes.ts";
+import type { Wakes } from "./wakes.ts";
 
 export type StateStreamOptions = {
   readonly table: RoutingTable;

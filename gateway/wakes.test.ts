@@ -5,8 +5,9 @@ import type { Route, WakeOutcome } from "#contract/gateway-api.ts";
 import { startControl } from "./hazards/test-control.ts";
 import { eventually, freePort, routeTo, startApp } from "./hazards/test-gateway.ts";
 import { sandboxId } from "./hazards/test-request.ts";
+import type { PortWait } from "./port-wait.ts";
 import { RoutingTable } from "./routing-table.ts";
-import { type PortWait, Wakes } from "./wakes.ts";
+import { Wakes } from "./wakes.ts";
 
 async function open(t: Test, port: number, more: Partial<Route> = {}) {
   const { control, client } = await startControl(t);
@@ -124,6 +125,16 @@ t.test("Wakes.join() refuses what there is not", async (t) => {
     { kind: "refused", code: "not_found" },
     "an undeclared port",
   );
+});
+
+t.test("Wakes.join() says of a port declared after the start that nobody listens there yet", async (t) => {
+  const { become, control, wakes } = await open(t, 1, { ports: [3000, 4000] });
+  control.listeners = { reachable: [3000], loopbackOnly: [] };
+  become();
+  t.match(await wakes.join(sandboxId, 4000, "api").outcome, {
+    ...{ kind: "refused", code: "no_listener" },
+    details: { listeningPorts: [3000], detail: /declared after/ },
+  });
 });
 
 t.test("Wakes.join() gives up on a sandbox that is removed meanwhile", async (t) => {

@@ -1,21 +1,14 @@
-import { EventEmitter } from "node:events";
 import type { Logger } from "pino";
 import type { CredentialPlace } from "#contract/access.ts";
 import type { RefusalCode } from "#contract/error-codes.ts";
-import type { Endpoint, RequestClass, Route, WakeOutcome, WakeRequest } from "#contract/gateway-api.ts";
+import type { Endpoint, RequestClass, Route, WakeOutcome } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import { type ControlClient, ControlUnavailableError } from "./control-client.ts";
 import { dial } from "./dial.ts";
 import { pause } from "./pause.ts";
+import { PortWait, type Ready } from "./port-wait.ts";
 import type { RefusalDetails } from "./refuse.ts";
 import type { RoutingTable } from "./routing-table.ts";
-
-export type Ready =
-  | { readonly kind: "ready"; readonly route: Route }
-  | { readonly kind: "refused"; readonly code: RefusalCode; readonly details: RefusalDetails };
-
-/** What a wait is at: for the waking page, and for what to say when the wait ends without an answer. */
-export type Phase = "starting" | "waiting_for_port" | "control_away";
 
 export type WakesOptions = {
   readonly table: RoutingTable;
@@ -122,7 +115,8 @@ export class Wakes {
   async #reach(wait: PortWait, route: Route): Promise<Ready | undefined> {
     const { table, connectTimeoutMs } = this.#options;
     const endpoint = route.endpoints.find(({ port }) => port === wait.port);
-    if (endpoint === undefined) return refused("not_found");
+    if (endpoint === undefined)
+      return route.ports.includes(wait.port) ? await this.#declaredLater(wait) : refused("not_found");
     wait.enterPhase("waiting_for_port");
     const since = this.#runs.get(wait.id)?.since ?? Date.now();
     let askedAt = 0;
@@ -148,6 +142,15 @@ export class Wakes {
     known.ports ??= new Set();
     known.ports.add(port);
     return { kind: "ready", route };
+  }
+
+  /** The engine has no place for a port that was declared while its sandbox ran. */
+  async #declaredLater({ id }: PortWait): Promise<Ready> {
+    const listeners = await this.#options.control.listeners(id).catch(() => undefined);
+    return refused("no_listener", {
+      listeningPorts: listeners?.reachable ?? [],
+      detail: "The port was declared after the sandbox had started: it is there from the next start on.",
+    });
   }
 
   async #whyNot(wait: PortWait, endpoint: Endpoint): Promise<Ready | undefined> {
@@ -202,69 +205,6 @@ export class Wakes {
       this.#wakes.set(id, wake);
     }
     return wake;
-  }
-}
-
-/** One wait for one port, shared by all who take part. Emits `phase`. */
-export class PortWait extends EventEmitter<{ phase: [Phase] }> {
-  readonly id: SandboxId;
-  readonly port: number;
-  /** The request that began the wait, for the record. */
-  readonly asker: WakeRequest;
-  readonly outcome: Promise<Ready>;
-  listeningPorts: readonly number[] | undefined;
-  #phase: Phase = "starting";
-  #participants = 0;
-  #watchers = 0;
-  readonly #abandoned = new AbortController();
-  readonly #settled = Promise.withResolvers<Ready>();
-
-  constructor(id: SandboxId, port: number, asker: WakeRequest) {
-    super();
-    this.setMaxListeners(0);
-    this.id = id;
-    this.port = port;
-    this.asker = asker;
-    this.outcome = this.#settled.promise;
-  }
-
-  get phase(): Phase {
-    return this.#phase;
-  }
-
-  get participants(): number {
-    return this.#participants;
-  }
-
-  /** Whether somebody takes part whose request may wake the sandbox. */
-  get mayWake(): boolean {
-    return this.#participants > this.#watchers;
-  }
-
-  /** Aborts when the last participant left. */
-  get left(): AbortSignal {
-    return this.#abandoned.signal;
-  }
-
-  enterPhase(phase: Phase): void {
-    if (this.#phase === phase) return;
-    this.#phase = phase;
-    this.emit("phase", phase);
-  }
-
-  enter(watching: boolean): void {
-    this.#participants++;
-    if (watching) this.#watchers++;
-  }
-
-  leave({ watching = false } = {}): void {
-    this.#participants--;
-    if (watching) this.#watchers--;
-    if (this.#participants === 0) this.#abandoned.abort();
-  }
-
-  settle(outcome: Ready): void {
-    this.#settled.resolve(outcome);
   }
 }
 

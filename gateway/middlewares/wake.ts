@@ -3,10 +3,11 @@ import type { RequestClass, Route } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import type { Exchange, Handler, Middleware } from "../exchange.ts";
 import type { Page, Pages } from "../pages/pages.ts";
+import type { PortWait, Ready } from "../port-wait.ts";
 import { publicState, type RefusalDetails, type Refuser } from "../refuse.ts";
 import { isNavigation } from "../request-class.ts";
 import type { RoutingTable } from "../routing-table.ts";
-import type { PortWait, Ready, Wakes } from "../wakes.ts";
+import type { Wakes } from "../wakes.ts";
 
 export type WakeOptions = {
   readonly table: RoutingTable;
