@@ -8,6 +8,7 @@ import Type from "typebox";
 import { ApiError, notFound } from "../api-error.ts";
 import type { Api } from "./api.ts";
 import { auditCalls } from "./audit-hook.ts";
+import { serveDocs } from "./docs-page.ts";
 import type { Caller, Door } from "./door.ts";
 import { closeLingering } from "./linger.ts";
 import { LiveStreams } from "./live-streams.ts";
@@ -91,6 +92,7 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
       security: [{ bearer: [] }],
     },
   });
+  await serveDocs(server);
   await server.register(async (scope) => {
     const routes = scope.withTypeProvider<TypeBoxTypeProvider>();
     healthRoutes(routes, api);
