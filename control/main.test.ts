@@ -121,6 +121,11 @@ t.test("main warns loudly of an API that is open at the edge, and of one that is
   t.match(await warnings({ SANDBOXD_API_AUTH_DISABLED: "true" }), [/SANDBOXD_API_AUTH_DISABLED=true/]);
   t.match(await warnings({}), [/SANDBOXD_API_TOKENS is empty/]);
   t.same(await warnings({ SANDBOXD_API_TOKENS: "ada:s3cret" }), []);
+  const tokens = { SANDBOXD_API_TOKENS: "ada:s3cret" };
+  const secrets = `short=guess-me,long=${"x".repeat(32)}`;
+  const [weak, ...more] = await warnings({ ...tokens, SANDBOXD_PREVIEW_TOKEN_SECRETS: secrets });
+  t.match(weak, /SANDBOXD_PREVIEW_TOKEN_SECRETS.*32 bytes/);
+  t.same(more, []);
 });
 
 t.test("a control that was killed comes back with its sandboxes running", async (t) => {

@@ -11,6 +11,8 @@ const failed = 1;
 const badEnvironment = 2;
 /** Longer than any sandbox may take to drain and end. */
 const stopPatienceMs = 45_000;
+/** In bytes (RFC 7518 §3.2). */
+const enoughForHs256 = 32;
 
 await main();
 
@@ -61,7 +63,9 @@ function isExpected(error: unknown): boolean {
   );
 }
 
-function warnOfOpenDoors({ apiAuthDisabled, apiTokens }: ControlConfig, logger: pino.Logger): void {
+function warnOfOpenDoors({ apiAuthDisabled, apiTokens, access }: ControlConfig, logger: pino.Logger): void {
   if (apiAuthDisabled) logger.warn("SANDBOXD_API_AUTH_DISABLED=true: anyone who reaches the edge may call the API");
   else if (apiTokens.length === 0) logger.warn("SANDBOXD_API_TOKENS is empty: every API call at the edge is refused");
+  const kids = access.tokenSecrets.filter(({ secret }) => secret.length < enoughForHs256).map(({ kid }) => kid);
+  if (kids.length > 0) logger.warn({ kids }, "SANDBOXD_PREVIEW_TOKEN_SECRETS: a secret has fewer than 32 bytes");
 }

@@ -78,3 +78,14 @@ exec unshare --net --pid --fork --kill-child sh -c '
   exec ${chromiumBinary} "$@"' -- "$@"
 `;
 }
+
+/** Whether Traefik has taken up its files, which control wrote a moment ago: before that it knows no certificate or no host. */
+export async function isServed(browser: Browser, url: URL): Promise<boolean> {
+  const page = await browser.newPage();
+  try {
+    const answer = await page.goto(url.href, { waitUntil: "commit" });
+    return answer !== null && answer.status() !== 404;
+  } finally {
+    await page.close();
+  }
+}

@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { ulid } from "ulid";
 import type { Address } from "#contract/environment.ts";
+import type { Route } from "#contract/gateway-api.ts";
 import { Admission } from "./access/admission.ts";
 import { Evictions } from "./access/evictions.ts";
 import { RefusalLedger } from "./access/refusal-ledger.ts";
@@ -12,7 +13,7 @@ import { ActivityReporter } from "./activity-reporter.ts";
 import type { GatewayConfig } from "./config.ts";
 import { ControlClient } from "./control-client.ts";
 import { edgeServer } from "./edge-server.ts";
-import { chain, type Exchange } from "./exchange.ts";
+import { chain, type Exchange, type Target } from "./exchange.ts";
 import { Fences } from "./fences.ts";
 import { clientReader } from "./forwarded-headers.ts";
 import { access } from "./middlewares/access.ts";
@@ -62,13 +63,14 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
   const evictions = new Evictions({ admission, table, ledger, streams, refuser });
   const tunnels = new Set<() => void>();
   let leaving = false;
+  const isCurrent = ({ id, route }: Target) => presentRun(table.get(id)) === route.run;
   const isLeaving = (id: Parameters<RoutingTable["get"]>[0]) => table.get(id)?.status !== "running";
 
   table.on("route", (id) => {
-    const status = table.get(id)?.status;
-    if (status !== "running" && status !== "draining" && status !== "paused") pools.drop(id);
+    const route = table.get(id);
+    pools.keepOnly(id, presentRun(route));
     // A frozen app ends no socket, and what a client says on it would wake nobody: it shall come back and do so.
-    if (status === "paused")
+    if (route?.status === "paused")
       for (const { activity } of ledger.openExchanges(id)) if (activity?.socket) activity.end?.();
   });
 
@@ -88,8 +90,8 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
     forward({
       pools,
       refuser,
-      tunnel: tunnel({ ...config, refuser, isLeaving, open: tunnels }),
-      expectContinue: expectContinue({ ...config, refuser }),
+      tunnel: tunnel({ ...config, refuser, isCurrent, isLeaving, open: tunnels }),
+      expectContinue: expectContinue({ ...config, refuser, isCurrent }),
     }),
   );
   const server = edgeServer({ ...config, handler, refuser, readClient: clientReader(config.trustedProxies) });
@@ -143,4 +145,10 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
       await control.close();
     },
   };
+}
+
+/** Which run of a sandbox has a container or a process, and so an address of its own; undefined when none has. */
+function presentRun(route: Route | undefined): number | undefined {
+  const isThere = route?.status === "running" || route?.status === "draining" || route?.status === "paused";
+  return isThere ? route.run : undefined;
 }

@@ -22,6 +22,8 @@ export type OwnConnectionOptions = {
   readonly headTimeoutSeconds: number;
   /** For the body of an ordinary answer, while either side does nothing. */
   readonly bodyIdleSeconds: number;
+  /** Whether the address is still the sandbox's, asked when the dial is answered: by then it may be another one's. */
+  readonly isCurrent: () => boolean;
 };
 
 export type OwnConnection = {
@@ -41,12 +43,12 @@ export function openConnection({ address, upstreamPort }: Endpoint, options: Own
   let connected = false;
   request.once("socket", (socket) => {
     socket.once("connect", () => {
+      if (!options.isCurrent()) return request.destroy(failure("ECONNREFUSED"));
       connected = true;
       socket.setTimeout(headTimeoutSeconds * 1000);
     });
     const silent = () => {
-      const code = connected ? "UND_ERR_HEADERS_TIMEOUT" : "UND_ERR_CONNECT_TIMEOUT";
-      request.destroy(Object.assign(new Error("the app did not answer"), { code }));
+      request.destroy(failure(connected ? "UND_ERR_HEADERS_TIMEOUT" : "UND_ERR_CONNECT_TIMEOUT"));
     };
     socket.once("timeout", silent);
     request.once("response", () => socket.setTimeout(bodyIdleSeconds * 1000));
@@ -65,13 +67,20 @@ export function openConnection({ address, upstreamPort }: Endpoint, options: Own
   return { request, isConnected: () => connected };
 }
 
-/** Passes an app's final answer on, after which the client's connection ends. Throws when it cannot be an answer. */
+function failure(code: string): Error {
+  return Object.assign(new Error("the app did not answer"), { code });
+}
+
+/**
+ * Passes an app's final answer on. The client's connection ends with it unless all of the request has been read. Throws when
+ * it cannot be an answer.
+ */
 export function passAnswer(exchange: Exchange, answer: IncomingMessage, policy: DownstreamPolicy): void {
   const { request, response, activity } = exchange;
   // Interim answers come by events of their own; this one is a 101 that switches to nothing.
   if (answer.statusCode! < 200) throw new Error(`the app answered ${answer.statusCode}`);
   const headers = downstreamHeaders(buffersOf(answer.rawHeaders), answer.statusCode!, policy);
-  headers.push("Connection", "close");
+  if (exchange.upgrade !== undefined || !request.complete) headers.push("Connection", "close");
   if (exchange.upgrade === undefined && !request.complete) closeLingering(request);
   response.sendDate = false;
   response.writeHead(answer.statusCode!, answer.statusMessage ?? "", headers);

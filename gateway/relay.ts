@@ -95,7 +95,8 @@ class Relay implements UpstreamHandler {
       activity.bytesOut += chunk.length;
       activity.lastDataAt = Date.now();
     }
-    if (this.#headOnly || response.write(chunk)) return;
+    // What was read before the pause still comes.
+    if (this.#headOnly || response.write(chunk) || controller.paused) return;
     controller.pause();
     response.once("drain", () => controller.resume());
   }

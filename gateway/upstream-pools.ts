@@ -30,7 +30,7 @@ export class UpstreamPools {
   for({ id, port, route }: Target): UpstreamPool | undefined {
     let pools = this.#pools.get(id);
     if (pools === undefined || pools.run !== route.run) {
-      this.drop(id);
+      this.#drop(id);
       pools = { run: route.run, byPort: new Map() };
       this.#pools.set(id, pools);
     }
@@ -44,8 +44,14 @@ export class UpstreamPools {
     return pool;
   }
 
-  /** Ends every connection to a sandbox, in use or not. */
-  drop(id: SandboxId): void {
+  /** Ends every connection to a sandbox but those to its present run: each of them, in use, idle or still being made. */
+  keepOnly(id: SandboxId, run: number | undefined): void {
+    const pools = this.#pools.get(id);
+    if (pools !== undefined && pools.run !== run) this.#drop(id);
+  }
+
+  /** Of whatever run. */
+  #drop(id: SandboxId): void {
     const pools = this.#pools.get(id);
     if (pools === undefined) return;
     this.#pools.delete(id);

@@ -98,7 +98,8 @@ function readCommon(payload: Readonly<Record<string, unknown>>, now: number, ori
     sandboxId: parseSandboxId(sandbox_id),
     port: port as number | undefined,
     expiresAt: exp * 1000,
-    notBefore: nbf === undefined ? 0 : nbf * 1000,
+    // What was issued in the future would escape a revocation of now.
+    notBefore: Math.max(nbf ?? 0, iat === undefined ? 0 : iat - leewaySeconds) * 1000,
     issuedAt: iat === undefined ? undefined : iat * 1000,
     jti: jti as string | undefined,
   };

@@ -3,6 +3,7 @@ import { ApiError } from "../api-error.ts";
 import { newSandboxId } from "../sandboxes/create-sandbox.ts";
 import { Database } from "../sqlite/database.ts";
 import { IdempotencyStore } from "../sqlite/idempotency-store.ts";
+import { appBody, startControl } from "../testing/control.ts";
 import { Idempotency } from "./idempotency.ts";
 
 const call = { caller: "ada", key: "k", request: { a: 1, b: [{ c: 2, d: 3 }] }, url: "/v1/sandboxes" };
@@ -28,6 +29,19 @@ t.test("run() acts once for calls at the same time and for later ones", async (t
     answers.map(({ body }) => body),
     ["1", "1", "1", "1"],
   );
+});
+
+t.test("run() keeps a token named operator apart from the operator", async (t) => {
+  const control = await startControl(t, { SANDBOXD_API_TOKENS: "operator:s3cret" });
+  const create = { body: appBody, headers: { "idempotency-key": "same" } };
+  const edge = { host: "api.preview.localhost", authorization: "Bearer s3cret" };
+  const own = await control.call("POST", "/v1/sandboxes", create);
+  const others = await control.callSocket("POST", "/v1/sandboxes", {
+    ...create,
+    headers: { ...create.headers, ...edge },
+  });
+  t.same([own.status, others.status], [201, 201]);
+  t.not(own.body.id, others.body.id);
 });
 
 t.test("run() keeps callers apart", async (t) => {

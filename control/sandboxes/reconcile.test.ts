@@ -54,6 +54,22 @@ t.test("reconcile() repairs every state that a crash of control leaves behind", 
   }
 });
 
+t.test("reconcile() takes the end of a stop that a crash of control cut off for no crash of the sandbox", async (t) => {
+  const it = fixture(t);
+  for (const status of ["draining", "paused"] as const) {
+    const { id } = await running(it);
+    it.use.store.put({ ...it.use.records.get(id)!, status });
+    it.engine.exit(id, { code: null, signal: "SIGTERM", outOfMemory: false });
+    await reconcile(it.use);
+    t.match(it.use.records.get(id), { status: "stopped", reason: null, crashes: 0, retryAt: null }, status);
+  }
+  const { id } = await running(it);
+  it.use.store.put({ ...it.use.records.get(id)!, status: "paused" });
+  it.engine.exit(id, { code: null, signal: "SIGKILL", outOfMemory: true });
+  await reconcile(it.use);
+  t.match(it.use.records.get(id), { status: "stopped", reason: { code: "out_of_memory" } });
+});
+
 t.test("reconcile() gives up on a half-made create after five minutes", async (t) => {
   const it = fixture(t);
   const id = newSandboxId();

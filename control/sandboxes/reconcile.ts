@@ -1,5 +1,5 @@
 import type { SandboxId } from "#contract/sandbox-id.ts";
-import type { EngineState } from "../engines/sandbox-engine.ts";
+import type { EngineExit, EngineState } from "../engines/sandbox-engine.ts";
 import type { Collaborators } from "./collaborators.ts";
 import { finishRemoval } from "./remove-sandbox.ts";
 import type { Sandbox, SandboxChanges } from "./sandbox.ts";
@@ -54,7 +54,7 @@ export async function reconcileOne(use: Collaborators, sandbox: Sandbox, state: 
     case "draining":
     case "paused":
     case "waking":
-      if (state.exit !== null) await recordCrash(use, sandbox.id, state);
+      if (state.exit !== null && !wasStopped(sandbox, state.exit)) await recordCrash(use, sandbox.id, state);
       else
         records.change(sandbox.id, { status: "stopped", reason: null, startedAt: null, awakeSince: null }, event, []);
       return;
@@ -66,6 +66,11 @@ export async function reconcileOne(use: Collaborators, sandbox: Sandbox, state: 
       throw new Error(`unknown status: ${never}`);
     }
   }
+}
+
+/** The end of a stop that an earlier control began. What is frozen does not end by itself either. */
+function wasStopped({ status }: Sandbox, { outOfMemory }: EngineExit): boolean {
+  return (status === "draining" || status === "paused") && !outOfMemory;
 }
 
 const halfMade = { code: "start_failed", message: "Its creation was cut off" } as const;

@@ -1,4 +1,7 @@
+import { join } from "node:path";
+import Sqlite from "better-sqlite3";
 import t from "tap";
+import { gatewayApiHost } from "#contract/gateway-api.ts";
 import { claimsFor, hmacToken } from "../../control/testing/tokens.ts";
 import { Chain, headerOf, navigation, openSession, secret, statusOf } from "./chain.ts";
 
@@ -65,6 +68,10 @@ t.test("the API host cannot be told that a call is the gateway's or the operator
   for (const path of ["/gateway/routes?worker=x", "/gateway/activity", "/gateway/refusals", "/gateway/shares"]) {
     const answer = await chain.edge(as("admin-secret"), `GET ${path} HTTP/1.1`);
     t.equal(statusOf(answer), 404, path);
+  }
+  for (const host of [gatewayApiHost, gatewayApiHost.toUpperCase(), "localhost", "127.0.0.1"]) {
+    const answer = await chain.ask(host, "", "GET /gateway/routes?worker=x HTTP/1.1");
+    t.equal(headerOf(answer, "x-sandbox-gateway"), "misdirected", host);
   }
 });
 
@@ -187,4 +194,18 @@ t.test("the audit log has every change and every refusal, with who and from wher
     entries.map((entry) => (entry as unknown as { id: number }).id).reverse(),
   );
   t.equal(statusOf(await box.ask(navigation)), 404, "and the sandbox is gone");
+
+  const database = new Sqlite(join(chain.directory, "state", "sandboxd.db"));
+  for (const sql of [
+    "UPDATE audit_log SET actor_name = 'eve'",
+    "UPDATE OR REPLACE audit_log SET id = 1 WHERE id = 2",
+    "DELETE FROM audit_log",
+    "DELETE FROM audit_log WHERE id = 1",
+    "REPLACE INTO audit_log SELECT * FROM audit_log WHERE id = 1",
+    "INSERT INTO audit_log SELECT * FROM audit_log WHERE id = 1 ON CONFLICT DO UPDATE SET actor_name = 'eve'",
+  ]) {
+    t.throws(() => database.exec(sql), /the audit log is never/, sql);
+  }
+  database.close();
+  t.same((await log()).reverse(), entries, "it is as it was");
 });

@@ -112,7 +112,7 @@ export class Chain {
 
   /** Calls the API over its host at the edge. */
   async edge(lines: string, requestLine: string, body = ""): Promise<string> {
-    return await this.#ask(`api.preview.${this.domain}:${this.port}`, lines, requestLine, body);
+    return await this.ask(`api.preview.${this.domain}:${this.port}`, lines, requestLine, body);
   }
 
   async create(more: object = {}): Promise<Box> {
@@ -129,19 +129,20 @@ export class Chain {
       host,
       url,
       record: () => readFileSync(file, "utf8").trim().split("\n"),
-      ask: (lines = "", requestLine = "GET / HTTP/1.1", body = "") => this.#ask(host, lines, requestLine, body),
+      ask: (lines = "", requestLine = "GET / HTTP/1.1", body = "") => this.ask(host, lines, requestLine, body),
     };
   }
 
   /** Every worker's table has a host when none of so many connections in turn finds it missing. */
   async #untilRouted(host: string): Promise<void> {
     for (let known = 0; known < 8; known++) {
-      const answer = await this.#ask(host, "", "GET /.well-known/sandboxd/state HTTP/1.1");
+      const answer = await this.ask(host, "", "GET /.well-known/sandboxd/state HTTP/1.1");
       if (answer.startsWith("HTTP/1.1 404")) known = -1;
     }
   }
 
-  async #ask(host: string, lines: string, requestLine: string, body = ""): Promise<string> {
+  /** Sends one request to the gateway under a host on a connection of its own, and returns the whole answer. */
+  async ask(host: string, lines: string, requestLine: string, body = ""): Promise<string> {
     const head = `${requestLine}\r\nHost: ${host}\r\nConnection: close\r\n${lines}\r\n`;
     return await new RawClient(this.port).send(head + body).whole();
   }

@@ -121,6 +121,7 @@ t.test("an app can neither set nor shadow the session, nor plant anything elsewh
     answer.match(/^set-cookie: .*/gim)?.map((line) => line.trim()),
     ["set-cookie: own=1", "set-cookie: own=2; Path=/", `set-cookie: own=3; Domain=${hostname}`],
   );
+  t.equal(headerOf(answer, "service-worker-allowed"), undefined, "nor take over more of its host than it serves");
   for (const other of ["sandboxd-session=planted", "sandboxd-session="]) {
     const both = session.replace("Cookie: ", `Cookie: ${other}; `);
     t.equal(statusOf(await box.ask(both)), 200, `beside ${other}`);

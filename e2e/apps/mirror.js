@@ -15,6 +15,7 @@ const server = createServer((request, response) => {
   if (request.url.startsWith("/cookies"))
     response.setHeader("set-cookie", decodeURIComponent(request.url.slice(9)).split("|"));
   response.setHeader("content-type", "application/json");
+  response.setHeader("service-worker-allowed", "/");
   response.end(
     JSON.stringify({ method: request.method, url: request.url, headers: request.headers, raw: request.rawHeaders }),
   );

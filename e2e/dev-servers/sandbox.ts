@@ -69,6 +69,23 @@ export class Sandbox {
     await call(this.#api, "PATCH", { visibility: "private" });
   }
 
+  /** How long it stays awake without being used. */
+  async setIdleSeconds(seconds: number): Promise<void> {
+    await call(this.#api, "PATCH", { idle_seconds: seconds });
+  }
+
+  /** Resolves when it has gone to sleep. */
+  async asleep(): Promise<void> {
+    while (
+      ((await call(`${this.#api}?wait=stopped&timeout_seconds=60`, "GET")) as { status: string }).status !== "stopped"
+    );
+  }
+
+  /** What woke it and put it to sleep, the newest first. */
+  async history(): Promise<{ kind: string; cause: string; class: string | null }[]> {
+    return ((await call(`${this.#api}/explain`, "GET")) as { recent: [] }).recent;
+  }
+
   async stop(): Promise<void> {
     await call(`${this.#api}/stop`, "POST", { drain_seconds: 0 });
   }

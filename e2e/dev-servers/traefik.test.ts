@@ -1,7 +1,6 @@
 import { join } from "node:path";
-import type { Browser } from "playwright-core";
 import t from "tap";
-import { startBrowser } from "../browser.ts";
+import { isServed, startBrowser } from "../browser.ts";
 import { eventually } from "../main-loop.ts";
 import { missingPart } from "../parts/parts.ts";
 import { startStack } from "../stack.ts";
@@ -35,14 +34,3 @@ t.test("development servers behind Traefik, over TLS", { skip }, async (t) => {
     await visit.close();
   });
 });
-
-/** Whether Traefik has taken up its files, which control wrote a moment ago: before that it knows no certificate or no host. */
-async function isServed(browser: Browser, url: URL): Promise<boolean> {
-  const page = await browser.newPage();
-  try {
-    const answer = await page.goto(url.href, { waitUntil: "commit" });
-    return answer !== null && answer.status() !== 404;
-  } finally {
-    await page.close();
-  }
-}

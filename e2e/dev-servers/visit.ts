@@ -4,6 +4,17 @@ import type { Browser, CDPSession, Page } from "playwright-core";
 
 const output = join(import.meta.dirname, "..", "output");
 
+/** Playwright shows every page all the time, so that a page in the background is one that believes to be there. */
+const visibility = `
+  const visibility = () => sessionStorage.getItem("visibility") ?? "visible";
+  Object.defineProperty(document, "visibilityState", { get: visibility });
+  Object.defineProperty(document, "hidden", { get: () => visibility() === "hidden" });
+  window.turn = (state) => {
+    sessionStorage.setItem("visibility", state);
+    document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
+  };
+`;
+
 /** The request by which a page opened a WebSocket. */
 export type Handshake = { readonly url: string; readonly headers: Readonly<Record<string, string>> };
 
@@ -42,6 +53,7 @@ export class Visit {
 
   static async open(browser: Browser, url: URL): Promise<Visit> {
     const page = await browser.newPage();
+    await page.addInitScript(visibility);
     // A first compilation takes long on a busy machine.
     page.setDefaultTimeout(60_000);
     const network = await page.context().newCDPSession(page);
@@ -71,6 +83,11 @@ export class Visit {
 
   async isMarked(): Promise<boolean> {
     return await this.page.evaluate("window.mark === true");
+  }
+
+  /** What a page is told when its tab goes to the background, and when it is looked at again. */
+  async turn(state: "hidden" | "visible"): Promise<void> {
+    await this.page.evaluate(`turn(${JSON.stringify(state)})`);
   }
 
   async shoot(name: string): Promise<void> {

@@ -61,6 +61,7 @@ t.test("access() says why a token is refused", async (t) => {
     ["other aud", header(of({ aud: "elsewhere" })), "wrong_audience"],
     ["expired", header(of({ exp: nowSeconds() - 1 })), "expired"],
     ["early", header(of({ nbf: nowSeconds() + 60 })), "not_yet_valid"],
+    ["issued in the future", header(of({ iat: nowSeconds() + 600 })), "not_yet_valid"],
     ["too late an exp", header(of({ exp: nowSeconds() + 32 * 86_400 })), "malformed"],
     ["exp as text", header(of({ exp: "9999999999" })), "malformed"],
     ["sub that ends a header", header(of({ sub: "a\r\nX-Evil: 1" })), "malformed"],

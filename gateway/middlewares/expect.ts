@@ -1,6 +1,6 @@
 import type { DownstreamPolicy } from "../downstream-headers.ts";
 import { downstreamHeaders } from "../downstream-headers.ts";
-import type { Exchange, Handler } from "../exchange.ts";
+import type { Exchange, Handler, Target } from "../exchange.ts";
 import { buffersOf, openConnection, passAnswer } from "../own-connection.ts";
 import type { Refuser } from "../refuse.ts";
 import { breakOff } from "../relay.ts";
@@ -13,13 +13,16 @@ export type ExpectOptions = {
   readonly connectTimeoutMs: number;
   readonly headTimeoutSeconds: number;
   readonly bodyIdleSeconds: number;
+  /** Whether a target is still where its route says. */
+  readonly isCurrent: (target: Target) => boolean;
 };
 
 /**
  * Carries requests whose client asked for `100 Continue` before it sends its body (RFC 9110 §10.1.1): the app decides,
  * and what it decides reaches the client.
  */
-export function expectContinue({ refuser, ...timeouts }: ExpectOptions): Handler {
+export function expectContinue(options: ExpectOptions): Handler {
+  const { refuser } = options;
   return (exchange) => {
     const target = exchange.target!;
     const endpoint = target.route.endpoints.find(({ port }) => port === target.port);
@@ -28,7 +31,9 @@ export function expectContinue({ refuser, ...timeouts }: ExpectOptions): Handler
     const headers = upstreamHeaders(exchange, target);
     headers.push("Expect", "100-continue", "Connection", "close");
     if (head.body.kind === "chunked") headers.push("Transfer-Encoding", "chunked");
-    const upstream = openConnection(endpoint, { method: request.method!, path: head.target, headers, ...timeouts });
+    const isCurrent = () => options.isCurrent(target);
+    const wanted = { method: request.method!, path: head.target, headers, isCurrent };
+    const upstream = openConnection(endpoint, { ...options, ...wanted });
     const policy = {
       noindex: target.route.wakePolicy.noindex ?? true,
       host: head.host,

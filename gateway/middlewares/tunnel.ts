@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import { downstreamHeaders } from "../downstream-headers.ts";
-import type { Exchange, Handler } from "../exchange.ts";
+import type { Exchange, Handler, Target } from "../exchange.ts";
 import { JoinedSockets } from "../joined-sockets.ts";
 import { buffersOf, type OwnConnection, openConnection, passAnswer } from "../own-connection.ts";
 import type { Refuser } from "../refuse.ts";
@@ -15,6 +15,8 @@ export type TunnelOptions = {
   readonly refuser: Refuser;
   readonly headTimeoutSeconds: number;
   readonly bodyIdleSeconds: number;
+  /** Whether a target is still where its route says. */
+  readonly isCurrent: (target: Target) => boolean;
   readonly connectTimeoutMs: number;
   /** Whether the sandbox is going to sleep or away, so that its sockets end for that reason. */
   readonly isLeaving: (id: SandboxId) => boolean;
@@ -33,9 +35,9 @@ export function tunnel(options: TunnelOptions): Handler {
     if (endpoint === undefined) return exchange.redial!(exchange);
     const headers = upstreamHeaders(exchange, target);
     headers.push("Connection", "Upgrade", "Upgrade", exchange.request.headers.upgrade!);
-    const { headTimeoutSeconds, bodyIdleSeconds, connectTimeoutMs } = options;
-    const timeouts = { headTimeoutSeconds, bodyIdleSeconds, connectTimeoutMs };
-    const upstream = openConnection(endpoint, { method: "GET", path: exchange.head.target, headers, ...timeouts });
+    const path = exchange.head.target;
+    const isCurrent = () => options.isCurrent(target);
+    const upstream = openConnection(endpoint, { ...options, method: "GET", path, headers, isCurrent });
     negotiate(exchange, upstream, options);
     upstream.request.end();
   };

@@ -17,7 +17,7 @@ let startedAt = now() - first.elapsedMs;
 /** When the page tries again by itself; 0 for not at all. */
 let retryAt = 0;
 /** When somebody was last taken for having come back. */
-let seenAt = 0;
+let seenAt = Number.NEGATIVE_INFINITY;
 /** The sandbox runs although its app cannot be reached, so it may still come to answer. */
 let runs = false;
 let source;

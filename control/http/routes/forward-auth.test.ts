@@ -94,6 +94,8 @@ t.test("/forward-auth heeds the recorded owner, revocations and keys of a file",
   t.equal((await ask({ "x-preview-token": token })).status, 200);
   const made = await control.call("POST", "/v1/revocations", { body: { jti: "j1" } });
   t.match(made, { status: 201, body: { kind: "jti", jti: "j1" } });
+  const heldDays = (Date.parse(made.body.until) - Date.now()) / (24 * 3600 * 1000);
+  t.ok(heldDays > 366, "a token may be good for 31 days only later on");
   t.match(JSON.parse((await ask({ "x-preview-token": token })).text), { reason: "revoked" });
   t.equal((await control.call("DELETE", `/v1/revocations/${made.body.id}`)).status, 204);
   t.equal((await ask({ "x-preview-token": token })).status, 200);

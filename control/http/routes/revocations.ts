@@ -1,6 +1,5 @@
 import Type, { type Static } from "typebox";
 import type { Revocation } from "#contract/access.ts";
-import { longestLifeSeconds } from "#contract/preview-token.ts";
 import { parseSandboxId } from "#contract/sandbox-id.ts";
 import { ApiError, notFound } from "../../api-error.ts";
 import type { StoredRevocation } from "../../sqlite/access-store.ts";
@@ -67,9 +66,12 @@ export function revocationRoutes(server: ApiServer, { access: { keeper, store },
   );
 }
 
-/** After the longest life of a token nothing that was issued before is left; a key stays revoked. */
+/** Tokens that end later than they may are good in their last 31 days: a revocation outlives those of a year as well. */
+const revocationMs = 400 * 24 * 3600 * 1000;
+
+/** What of these is revoked, and until when; a key stays revoked. */
 function toRevocation({ jti, subject, kid, sandbox_id }: Static<typeof body>, now: number): Revocation {
-  const until = now + longestLifeSeconds * 1000;
+  const until = now + revocationMs;
   const sandboxId = sandbox_id === undefined ? undefined : parseSandboxId(sandbox_id);
   if (sandbox_id !== undefined && sandboxId === undefined) {
     throw new ApiError("invalid_request", "body: sandbox_id must be a ULID");

@@ -148,7 +148,11 @@ export async function create(api: Api, call: CreateCall): Promise<StoredAnswer> 
   };
   if (key === undefined) return act(given ?? newSandboxId(), false);
   const request = { body, query };
-  return api.idempotency.run({ caller: caller.name, key, request, url }, () => given ?? newSandboxId(), act);
+  return api.idempotency.run(
+    { caller: `${caller.kind}:${caller.name}`, key, request, url },
+    () => given ?? newSandboxId(),
+    act,
+  );
 }
 
 /** What a query narrows a list to. */
