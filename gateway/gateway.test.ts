@@ -86,7 +86,9 @@ t.test("a gateway that is disposed of outlives its patience with nobody", async 
   await eventually(() => open() === 6, "all are open");
   await test.gateway[Symbol.asyncDispose]();
   for (const client of clients) await client.until(({ ended, closed }) => ended || closed);
-  t.pass();
+  const held = clients.slice(2, 6);
+  for (const { text } of held)
+    t.match(text, /^HTTP\/1\.1 503 [\s\S]*X-Sandbox-Gateway: busy\r\n/, "no app heard of it");
   for (const client of clients) client.socket.destroy();
 });
 

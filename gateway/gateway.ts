@@ -131,7 +131,14 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
       server.closeIdleConnections();
       for (const end of tunnels) end();
       const patience = setTimeout(() => {
-        for (const socket of sockets) socket.destroy();
+        // What no app has heard of may be sent again.
+        for (const exchange of ledger.openExchanges()) {
+          if ("response" in exchange && !exchange.activity?.forwarded)
+            refuser.refuse(exchange, "busy", { retryAfterSeconds: 1 });
+        }
+        setImmediate(() => {
+          for (const socket of sockets) socket.destroy();
+        });
       }, config.drainSeconds * 1000);
       await once(server, "close");
       clearTimeout(patience);
