@@ -2,6 +2,7 @@
 import { execFile } from "node:child_process";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import t, { type Test } from "tap";
 import { stringify } from "yaml";
 import type { Finding } from "../cli/doctor/doctor.ts";
@@ -11,6 +12,8 @@ import { startStack } from "./stack.ts";
 
 const skip = missingPart("traefik");
 const program = join(import.meta.dirname, "..", "cli", "main.ts");
+
+const run = promisify(execFile);
 
 type Stack = Awaited<ReturnType<typeof startStack>>;
 
@@ -126,6 +129,11 @@ t.test("sandboxd doctor asks the real engine", { skip: missingPart("traefik", "d
   const [answers, network] = (await doctorOf(t, stack, docker)()).of("engine");
   t.match(answers, { status: "ok", message: /^Docker \d/ });
   t.match(network, { status: "fail", message: /on the network bridge sandboxes reach each other/ });
+  const name = "s-01JB2Q8Z6X3V9K4M7N0P5R1S2A";
+  await run("docker", ["create", "--name", name, docker.SANDBOXD_IMAGE, "true"]);
+  t.teardown(() => run("docker", ["rm", "--force", name]));
+  const left = (await doctorOf(t, stack, docker)()).of("engine").find(({ mend }) => mend?.includes(name));
+  t.match(left, { status: "warn", message: /containers of the original/ });
   const missing = { ...docker, SANDBOXD_IMAGE: "no/such:image", SANDBOXD_RUNTIME: "runsc" };
   const found = (await doctorOf(t, stack, missing)()).of("engine").map(({ message }) => message);
   t.ok(found.some((message) => message.startsWith("it has no runtime runsc")));

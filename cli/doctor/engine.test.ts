@@ -11,7 +11,7 @@ const config = {
 const info: Info = { ServerVersion: "28.1.0", Runtimes: { runc: {} }, SwapLimit: true, BridgeNfIptables: true };
 const answer = (status: number, body: object = {}): Answer => ({ status, headers: {}, body: JSON.stringify(body) });
 const ours = answer(200, { Options: { "com.docker.network.bridge.enable_icc": "false" } });
-const well: EngineFacts = { info, image: answer(200), network: ours };
+const well: EngineFacts = { info, image: answer(200), network: ours, originals: [] };
 
 const table: [name: string, facts: EngineFacts | undefined, changes: object, expected: object[]][] = [
   ["one that has everything", well, {}, [{ status: "ok", message: /28\.1\.0/ }]],
@@ -33,6 +33,12 @@ const table: [name: string, facts: EngineFacts | undefined, changes: object, exp
     { ...well, info: { ...info, BridgeNfIptables: false } },
     {},
     [{}, { status: "fail", mend: /br_netfilter/ }],
+  ],
+  [
+    "containers of the original",
+    { ...well, originals: ["s-01JB2Q8Z6X3V9K4M7N0P5R1S2A"] },
+    {},
+    [{}, { status: "warn", mend: "docker rm -f s-01JB2Q8Z6X3V9K4M7N0P5R1S2A" }],
   ],
   ["swap without limits", { ...well, info: { ...info, SwapLimit: false } }, {}, [{}, { status: "warn" }]],
   ["processes", undefined, {}, [{ status: "warn", message: /isolation/ }]],

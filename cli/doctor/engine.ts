@@ -10,6 +10,8 @@ export type EngineFacts = {
   /** Statuses of asking for the image and the network: 200, 404. */
   readonly image: Answer | Silence;
   readonly network: Answer | Silence;
+  /** Containers that are named as sandboxes are in the original. */
+  readonly originals: readonly string[];
 };
 
 export type Info = {
@@ -23,12 +25,14 @@ export type Info = {
 async function askEngine(config: CliConfig, signal: AbortSignal): Promise<EngineFacts | undefined> {
   if (config.engine === "process") return undefined;
   const { dockerSocket: socketPath, image, network } = config;
-  const [info, imageAnswer, networkAnswer] = await Promise.all([
+  const filters = encodeURIComponent(JSON.stringify({ name: ["^/s-[0-9A-Z]{26}$"] }));
+  const [info, imageAnswer, networkAnswer, containers] = await Promise.all([
     ask({ socketPath, path: "/info" }, signal),
     ask({ socketPath, path: `/images/${encodeURIComponent(image)}/json` }, signal),
     ask({ socketPath, path: `/networks/${encodeURIComponent(network)}` }, signal),
+    ask({ socketPath, path: `/containers/json?all=true&filters=${filters}` }, signal),
   ]);
-  return { info: toInfo(info), image: imageAnswer, network: networkAnswer };
+  return { info: toInfo(info), image: imageAnswer, network: networkAnswer, originals: toNames(containers) };
 }
 
 function toInfo(answer: Answer | Silence): Info | Silence {
@@ -40,6 +44,11 @@ function toInfo(answer: Answer | Silence): Info | Silence {
   }
 }
 
+function toNames(answer: Answer | Silence): readonly string[] {
+  if (isSilent(answer) || answer.status !== 200) return [];
+  return (JSON.parse(answer.body) as { Names: string[] }[]).map(({ Names }) => Names[0]!.slice(1));
+}
+
 type Expected = Pick<CliConfig, "dockerSocket" | "image" | "network" | "runtime">;
 
 /** The first release whose API control was written for. */
@@ -48,9 +57,12 @@ const oldest = [20, 10] as const;
 export function judgeEngine(facts: EngineFacts | undefined, config: Expected): readonly Verdict[] {
   if (facts === undefined)
     return [warn("sandboxes are processes of this machine, without isolation", "SANDBOXD_ENGINE=docker")];
-  const { info, image, network } = facts;
+  const { info, image, network, originals } = facts;
   if (isSilent(info)) return [judgeSilence(info, config)];
-  return [...judgeVersion(info, config), ...judgeImage(image, config), ...judgeNetwork(network, config)];
+  const verdicts = [...judgeVersion(info, config), ...judgeImage(image, config), ...judgeNetwork(network, config)];
+  if (originals.length === 0) return verdicts;
+  const message = `${originals.length} containers of the original are left, on workspaces that have others now`;
+  return [...verdicts, warn(message, `docker rm -f ${originals.join(" ")}`)];
 }
 
 function judgeSilence({ silence }: Silence, { dockerSocket }: Expected): Verdict {
