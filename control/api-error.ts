@@ -53,6 +53,14 @@ export function refusalError(refusal: WakeRefusal): ApiError {
   });
 }
 
+const wakeAgainSeconds = 5;
+
+/** As above, for whoever asked for a wake: what kept it from starting is looked at anew by each, so it may be over soon. */
+export function wakeRefusal(refusal: WakeRefusal): ApiError {
+  const { code, retryAfterSeconds = wakeAgainSeconds } = refusal;
+  return refusalError(code === "not_found" ? refusal : { ...refusal, retryAfterSeconds });
+}
+
 export function notFound(message = "There is no such sandbox"): ApiError {
   return new ApiError("not_found", message);
 }

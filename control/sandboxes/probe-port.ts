@@ -2,7 +2,7 @@ import { get } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Endpoint } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
-import { ApiError, notFound, refusalError } from "../api-error.ts";
+import { notFound, wakeRefusal } from "../api-error.ts";
 import type { Collaborators } from "./collaborators.ts";
 
 const pauseMs = 25;
@@ -22,12 +22,13 @@ export async function probePort(
     const sandbox = records.get(id);
     if (sandbox === undefined) throw notFound();
     if (sandbox.status === "stopped" && sandbox.reason?.code === "exited")
-      throw refusalError({ ...sandbox.reason, code: "exited" });
+      throw wakeRefusal({ ...sandbox.reason, code: "exited" });
     const endpoint = records.endpoints(id).find((each) => each.port === port);
     if (endpoint !== undefined && (await answers(endpoint))) return;
     await delay(pauseMs, undefined, { signal }).catch(() => {});
   }
-  throw new ApiError("start_failed", `The sandbox runs, but nothing answered on port ${port} in time`);
+  const message = `The sandbox runs, but nothing answered on port ${port} in time`;
+  throw wakeRefusal({ code: "start_failed", message });
 }
 
 function answers({ address, upstreamPort, port }: Endpoint): Promise<boolean> {

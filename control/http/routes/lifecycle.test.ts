@@ -1,5 +1,7 @@
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import t, { type Test } from "tap";
-import { appBody, startControl } from "../../testing/control.ts";
+import { appBody, newDirectory, startControl } from "../../testing/control.ts";
 
 async function withSandbox(t: Test, body: object = {}) {
   const control = await startControl(t);
@@ -137,4 +139,20 @@ t.test("POST keepalive promises a time and refuses the past", async (t) => {
   t.match(await keep("2001-01-01T00:00:00Z"), { status: 400, body: { error: { code: "invalid_request" } } });
   t.match(await keep("soon"), { status: 400 });
   t.match(await control.call("POST", `${path}/keepalive`), { status: 400, body: { error: { message: /until/ } } });
+});
+
+t.test("POST wake says with every refusal when to try again", async (t) => {
+  const control = await startControl(t);
+  const program = join(newDirectory(t), "program");
+  writeFileSync(program, "#!/bin/sh\nexec sleep 1000\n", { mode: 0o755 });
+  const { id } = (await control.call("POST", "/v1/sandboxes", { body: { ports: [3000], cmd: [program] } })).body;
+  const path = `/v1/sandboxes/${id}`;
+  const silent = await control.call("POST", `${path}/wake?wait=port&timeout_seconds=1`);
+  t.match(silent, { status: 422, headers: { "retry-after": "5" }, body: { error: { code: "start_failed" } } });
+  await control.call("POST", `${path}/stop`);
+  rmSync(program);
+  for (const wake of [`${path}/wake`, `/wake/${id}`]) {
+    t.match(await control.call("POST", wake), { status: 422, headers: { "retry-after": "5" } }, wake);
+  }
+  t.match(await control.call("POST", `${path}x/wake`), { status: 404, headers: { "retry-after": undefined } });
 });

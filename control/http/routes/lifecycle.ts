@@ -1,6 +1,6 @@
 import Type, { type Static } from "typebox";
 import type { SandboxId } from "#contract/sandbox-id.ts";
-import { ApiError, notFound, refusalError } from "../../api-error.ts";
+import { ApiError, notFound, refusalError, wakeRefusal } from "../../api-error.ts";
 import { keepAlive, lease } from "../../sandboxes/keep-alive.ts";
 import { probePort } from "../../sandboxes/probe-port.ts";
 import { type StopRequest, stopSandbox } from "../../sandboxes/stop-sandbox.ts";
@@ -114,7 +114,7 @@ export async function wake(
   const result = await wakeSandbox(use, id, { cause: "operator" });
   switch (result.outcome) {
     case "refused":
-      throw refusalError(result.refusal);
+      throw wakeRefusal(result.refusal);
     case "timed-out":
       throw new ApiError("engine_unavailable", "The engine has not started it in time", { retryAfterSeconds: 5 });
     case "ready":
