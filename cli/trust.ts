@@ -1,8 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { CliConfig } from "./config.ts";
-import { codeOf } from "./http.ts";
 
 /** How to trust control's local authority, or why there is none to trust. */
 export async function trust(
@@ -12,19 +11,30 @@ export async function trust(
   if (certSource !== "self-signed") {
     return { problem: `SANDBOXD_CERT_SOURCE is ${certSource}: there is no local authority to trust` };
   }
-  if (!tls) return { problem: "PREVIEW_TLS is false: there is no certificate to trust" };
-  const path = join(dataDirectory, "certificates", "ca.pem");
-  const pem = await readFile(path, "utf8").catch((error) => ({
-    problem: `${path} cannot be read (${codeOf(error)}): start control first`,
-  }));
-  if (typeof pem !== "string") return pem;
+  // The second is that of npm start.
+  const directories = [dataDirectory, resolve(".data")];
+  const found = await Promise.all(directories.map(readAuthority));
+  const authority = found.find(({ pem }) => pem !== undefined);
+  if (authority?.pem === undefined) {
+    const looked = found.map(({ path }) => path).join(", ");
+    return { problem: `no local authority in ${looked}: ${tls ? "start control first" : "PREVIEW_TLS is false"}` };
+  }
+  return { text: tell(authority.path, authority.pem, config.domain) };
+}
+
+async function readAuthority(directory: string): Promise<{ path: string; pem: string | undefined }> {
+  const path = join(directory, "certificates", "ca.pem");
+  return { path, pem: await readFile(path, "utf8").catch(() => undefined) };
+}
+
+function tell(path: string, pem: string, domain: string): string {
   const { subject, fingerprint256, validTo } = new X509Certificate(pem);
-  return {
-    text: `${subject.replaceAll("\n", ", ")}
+  return `${subject.replaceAll("\n", ", ")}
 good until ${validTo}
 SHA-256 ${fingerprint256}
 
-Trust it on the machines that look at previews, and on no other: its key is in ${join(dataDirectory, "certificates", "private")}.
+Trust it on the machines that look at previews, and on no other: whoever has its key, in ${join(dirname(path), "private")},
+can show them any site.
 
 Debian, Ubuntu
   cp ${path} /usr/local/share/ca-certificates/sandboxd.crt && update-ca-certificates
@@ -39,9 +49,8 @@ Chromium and Chrome on Linux
 Firefox
   Settings, Privacy & Security, View Certificates, Authorities, Import
 curl
-  curl --cacert ${path} https://api.preview.${config.domain}/healthz
+  curl --cacert ${path} https://api.preview.${domain}/healthz
 Node
   NODE_EXTRA_CA_CERTS=${path}
-`,
-  };
+`;
 }
