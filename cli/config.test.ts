@@ -38,6 +38,17 @@ t.test("readConfig() tells the secrets from their names and scopes", async (t) =
   t.strictSame(apiSecrets, ["one", "two", "three:of:it"]);
 });
 
+t.test("readConfig() knows what control reads from elsewhere", async (t) => {
+  t.strictSame(read({}).remoteUrls, []);
+  t.strictSame(read({ SANDBOXD_PREVIEW_JWKS_URL: "https://keys.example/jwks" }).remoteUrls, [
+    "https://keys.example/jwks",
+  ]);
+  const authority = { SANDBOXD_CERT_SOURCE: "acme" };
+  t.match(read(authority).remoteUrls, [/^https:\/\/acme-v02\./]);
+  const own = { ...authority, SANDBOXD_ACME_DIRECTORY_URL: "https://ca.example/dir" };
+  t.strictSame(read(own).remoteUrls, ["https://ca.example/dir"]);
+});
+
 t.test("readConfig() finds every gateway", async (t) => {
   const { gatewayBinds } = read({ SANDBOXD_GATEWAY_URL: "http://127.0.0.1:8080, http://[::1]:8081" });
   t.strictSame(gatewayBinds, [

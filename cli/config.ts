@@ -86,6 +86,7 @@ function readEdge(read: EnvironmentReader) {
     proxyProtocol: read.boolean("PREVIEW_PROXY_PROTOCOL", false),
     http3: read.boolean("PREVIEW_HTTP3", false),
     certSource: read.text("SANDBOXD_CERT_SOURCE", "self-signed"),
+    remoteUrls: readRemotes(read),
   };
 }
 
@@ -115,13 +116,21 @@ function readPlaces(read: EnvironmentReader) {
   };
 }
 
+/** Without a directory of its own a CA is this one. */
+const defaultAuthority = "https://acme-v02.api.letsencrypt.org/directory";
+
+function readRemotes(read: EnvironmentReader): readonly string[] {
+  const asksAuthority = ["acme", "traefik"].includes(read.text("SANDBOXD_CERT_SOURCE", ""));
+  const authority = asksAuthority ? read.text("SANDBOXD_ACME_DIRECTORY_URL", defaultAuthority) : undefined;
+  const urls = [read.raw("SANDBOXD_PREVIEW_JWKS_URL"), authority];
+  return urls.filter((url) => url !== undefined && URL.canParse(url)) as string[];
+}
+
 function readAccess(read: EnvironmentReader) {
-  const remotes = ["SANDBOXD_PREVIEW_JWKS_URL", "SANDBOXD_ACME_DIRECTORY_URL"].map((name) => read.raw(name));
   return {
     apiAuthDisabled: read.boolean("SANDBOXD_API_AUTH_DISABLED", false),
     apiSecrets: secretsOf(read.raw("SANDBOXD_API_TOKENS")),
     previewSecrets: secretsOf(read.raw("SANDBOXD_PREVIEW_TOKEN_SECRETS")),
-    remoteUrls: remotes.filter((url) => url !== undefined && URL.canParse(url)) as string[],
   };
 }
 
