@@ -46,15 +46,34 @@ export function judgeTraefik({ ping, loaded, files }: TraefikFacts, config: Expe
 /** One file that Traefik does not take freezes all of them at what they said before. */
 function judgeFiles(files: readonly DynamicFile[] | undefined, directory: string): readonly Verdict[] {
   if (files === undefined) return [fail(`${directory} cannot be read`, "docker compose up -d control")];
-  return files.flatMap(({ name, content, problem }) => {
+  return files.flatMap((file) => {
+    const { name } = file;
     const mend = ours.includes(name) ? "docker compose restart control" : `rm ${directory}/${name}`;
-    if (problem !== undefined) return [fail(`${name} is not YAML and freezes every file beside it: ${problem}`, mend)];
-    const isMapping = typeof content === "object" && content !== null;
-    if (!isMapping) return [fail(`${name} says nothing that Traefik takes, and freezes every file beside it`, mend)];
-    return ours.includes(name)
-      ? []
-      : [warn(`${name} is not control's: a mistake in it would freeze the certificate too`, mend)];
+    const problem = problemOf(file);
+    if (problem !== undefined) return [fail(`${name} ${problem}, and freezes every file beside it`, mend)];
+    if (ours.includes(name)) return [];
+    return [warn(`${name} is not control's: a mistake in it would freeze the certificate too`, mend)];
   });
+}
+
+/** Why Traefik does not take a file, as far as it shows without Traefik: unknown fields are its own matter. */
+function problemOf({ content, problem }: DynamicFile): string | undefined {
+  if (problem !== undefined) return `is not YAML (${problem})`;
+  if (content === undefined || content === null) return undefined;
+  if (typeof content !== "object" || Array.isArray(content)) return "is no mapping";
+  for (const [section, value] of Object.entries(content)) {
+    if (!sections.has(section)) continue;
+    if (isEmptyMapping(value)) return `has an empty ${section}`;
+    const empty = Object.entries(value ?? {}).find(([, child]) => isEmptyMapping(child));
+    if (empty !== undefined) return `has an empty ${section}.${empty[0]}`;
+  }
+  return undefined;
+}
+
+const sections: ReadonlySet<string> = new Set(["http", "tcp", "udp", "tls"]);
+
+function isEmptyMapping(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && Object.keys(value).length === 0;
 }
 
 function judgeRoutes(

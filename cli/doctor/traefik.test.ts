@@ -22,7 +22,11 @@ const fileOf = (name: string, router: typeof previews) => ({
   name: `${name}.yml`,
   content: { http: { routers: { [name]: { rule: router.rule, entryPoints: router.entryPoints } } } },
 });
-const files = [fileOf("previews", previews), fileOf("api", api), { name: "certificate.yml", content: { tls: {} } }];
+const files = [
+  fileOf("previews", previews),
+  fileOf("api", api),
+  { name: "certificate.yml", content: { tls: { stores: { default: {} } } } },
+];
 const facts: TraefikFacts = { ping: answer(200, "OK"), loaded, files };
 const config = {
   domain: "example.com",
@@ -84,14 +88,32 @@ const table: [name: string, facts: Partial<TraefikFacts>, config: Partial<typeof
     [{ status: "fail", message: /extra\.yml is not YAML.*Nested/, mend: "rm /data/dynamic/extra.yml" }],
   ],
   [
-    "an empty file",
-    { files: [...files, { name: "sub/.x.yaml", content: null }] },
+    "an empty section",
+    { files: [...files, { name: "sub/.x.yaml", content: { http: {} } }] },
     {},
-    [{ status: "fail", mend: "rm /data/dynamic/sub/.x.yaml" }],
+    [{ status: "fail", message: /has an empty http, and freezes/, mend: "rm /data/dynamic/sub/.x.yaml" }],
+  ],
+  [
+    "an empty part of a section",
+    { files: [...files, { name: "wake.yml", content: { http: { routers: {} } } }] },
+    {},
+    [{ status: "fail", message: /has an empty http\.routers/ }],
+  ],
+  [
+    "a file that is no mapping",
+    { files: [...files, { name: "note.yml", content: "hello" }] },
+    {},
+    [{ status: "fail", message: /is no mapping/ }],
+  ],
+  [
+    "an empty file",
+    { files: [...files, { name: "empty.yml", content: null }] },
+    {},
+    [{ status: "ok" }, { status: "warn" }],
   ],
   [
     "a file of somebody else",
-    { files: [...files, { name: "wake.yml", content: { http: {} } }] },
+    { files: [...files, { name: "wake.yml", content: { http: { routers: { a: { rule: "x" } } } } }] },
     {},
     [{ status: "ok" }, { status: "warn", mend: "rm /data/dynamic/wake.yml" }],
   ],

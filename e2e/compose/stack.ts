@@ -104,7 +104,7 @@ const portNames = ["http", "https", "internal", "gateway", "gateway2", "api"] as
 export type StackPorts = Readonly<Record<(typeof portNames)[number], number>>;
 
 /** Below the ephemeral range, where no port 0 can come to lie. */
-async function freePorts(): Promise<StackPorts> {
+export async function freePorts(): Promise<StackPorts> {
   const ports = new Set<number>();
   while (ports.size < portNames.length) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
