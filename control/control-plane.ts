@@ -18,6 +18,7 @@ import { Loops } from "./loops.ts";
 import { Metrics } from "./metrics.ts";
 import { openEngine } from "./open-engine.ts";
 import { RouteFeed } from "./routes/route-feed.ts";
+import { adoptOriginal } from "./sandboxes/adopt-original.ts";
 import type { Collaborators } from "./sandboxes/collaborators.ts";
 import { followEngine } from "./sandboxes/follow-engine.ts";
 import { GatewayWorkers } from "./sandboxes/gateway-workers.ts";
@@ -91,6 +92,7 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
     hostMemory: hostMemoryReader(),
     now: Date.now,
   });
+  adoptOriginal({ ...use, database });
   metrics.countSandboxes(() => use.store.countByStatus());
   metrics.watchAdmission(() => ({
     availablePercent: use.memory.availablePercent(),

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Test } from "tap";
-import { startTraefik } from "../control/certificates/testing/traefik.ts";
+import { startTraefik, type Traefik } from "../control/certificates/testing/traefik.ts";
 
 const root = join(import.meta.dirname, "..");
 
@@ -84,7 +84,7 @@ export class Program {
 export async function startStack(
   t: Test,
   variables: NodeJS.ProcessEnv,
-): Promise<Stack & { control: Program; gateway: Program }> {
+): Promise<Stack & { control: Program; gateway: Program; gatewayAddress: string; traefik: Traefik }> {
   const directory = await mkdtemp(join(tmpdir(), "sandboxd-e2e-"));
   t.teardown(() => rm(directory, { recursive: true, force: true }));
   const domain = "sandboxes.test";
@@ -100,17 +100,18 @@ export async function startStack(
   const upstream = await gateway.listening("preview");
   // Traefik watches only what is there when it starts.
   await mkdir(dynamic, { recursive: true });
-  const { websecure } = await startTraefik(t, directory, dynamic);
+  const traefik = await startTraefik(t, directory, dynamic);
   const control = new Program(t, "control", {
     ...shared,
     PREVIEW_TLS: "true",
     PREVIEW_ENTRYPOINT: "websecure",
-    HTTPS_PORT: String(websecure),
+    HTTPS_PORT: String(traefik.websecure),
     SANDBOXD_API_BIND: "127.0.0.1:0",
     SANDBOXD_GATEWAY_URL: `http://${upstream}`,
     SANDBOXD_TRAEFIK_DYNAMIC_DIR: dynamic,
   });
   const api = await control.listening("api");
   const caFile = join(data, "certificates", "ca.pem");
-  return { directory, domain, api, httpsPort: websecure, caFile, control, gateway };
+  const { websecure: httpsPort } = traefik;
+  return { directory, domain, api, httpsPort, caFile, control, gateway, gatewayAddress: upstream, traefik };
 }

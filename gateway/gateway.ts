@@ -44,8 +44,12 @@ export interface Gateway extends AsyncDisposable {
   readonly table: RoutingTable;
 }
 
-/** Starts a gateway worker. Throws what `listen` throws, EADDRINUSE for one. */
-export async function openGateway(config: GatewayConfig, logger: Logger): Promise<Gateway> {
+/** Starts a gateway worker, on a port that it may share with others. Throws what `listen` throws, EADDRINUSE for one. */
+export async function openGateway(
+  config: GatewayConfig,
+  logger: Logger,
+  { sharesPort = false } = {},
+): Promise<Gateway> {
   const worker = ulid();
   const stop = new AbortController();
   const table = new RoutingTable();
@@ -101,7 +105,7 @@ export async function openGateway(config: GatewayConfig, logger: Logger): Promis
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
-  server.listen({ host: config.bind.host, port: config.bind.port });
+  server.listen({ host: config.bind.host, port: config.bind.port, reusePort: sharesPort });
   try {
     await once(server, "listening");
   } catch (error) {

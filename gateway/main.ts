@@ -4,7 +4,7 @@ import { pino } from "pino";
 import { EnvironmentError, formatAddress } from "#contract/environment.ts";
 import { type GatewayConfig, readConfig } from "./config.ts";
 import { openGateway } from "./gateway.ts";
-import { announce, superviseWorkers } from "./workers.ts";
+import { announce, sharesPorts, superviseWorkers, tellAddress } from "./workers.ts";
 
 /** Which calls of the system refuse an address: a worker binds where the one process of a single worker listens. */
 const bindCalls: ReadonlySet<string> = new Set(["listen", "bind", "getaddrinfo"]);
@@ -27,10 +27,11 @@ async function main(): Promise<number> {
     return 2;
   }
   const logger = pino({ base: { process: "gateway", pid: process.pid }, level: config.logLevel });
-  if (cluster.isPrimary && config.workers > 1) return superviseWorkers(config.workers, logger, stop.signal);
   try {
-    const gateway = await openGateway(config, logger);
+    if (cluster.isPrimary && config.workers > 1) return await superviseWorkers(config, logger, stop.signal);
+    const gateway = await openGateway(config, logger, { sharesPort: cluster.isWorker && sharesPorts });
     if (cluster.isPrimary) announce(logger, gateway.address);
+    else tellAddress(gateway.address);
     if (!stop.signal.aborted) await once(stop.signal, "abort");
     await gateway[Symbol.asyncDispose]();
     return 0;

@@ -1,41 +1,58 @@
 import cluster, { type Worker } from "node:cluster";
 import { once } from "node:events";
+import { createServer } from "node:net";
 import type { Logger } from "pino";
 import { type Address, formatAddress } from "#contract/environment.ts";
+import type { GatewayConfig } from "./config.ts";
 
-/** A worker that ended before it listened says why by its exit code; one that ends later is replaced after so long. */
+/** A worker that lived for so long is replaced at once, any other one only after it. */
 const replaceAfterMs = 1_000;
 
 /**
- * Runs `count` workers that share one listener, replaces those that end, and resolves with the exit code of the whole
- * when the signal aborted and all of them have drained, or when one could not start.
+ * Where the kernel gives every worker a listener of its own at the same port. Elsewhere the first process takes connections
+ * and hands them on, and one that is on its way to a worker that is killed is neither served nor closed.
  */
-export async function superviseWorkers(count: number, logger: Logger, signal: AbortSignal): Promise<number> {
+export const sharesPorts = process.platform === "linux";
+
+/**
+ * Runs workers that share one port, replaces those that end, and resolves with the exit code of the whole when the signal
+ * aborted and all of them have drained, or when the first one could not start. Throws EADDRINUSE.
+ */
+export async function superviseWorkers(
+  { workers: count, bind }: GatewayConfig,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<number> {
+  if (sharesPorts) await ensureFree(bind);
   if (signal.aborted) return 0;
   const listening = new Set<Worker>();
-  let ahead = false;
+  let bound: Address | undefined;
   let announced = false;
   let failed = false;
   const start = () => {
-    const worker = cluster.fork();
-    worker.on("listening", ({ address, port }: { address: string; port: number }) => {
+    // All of them share what became of port 0.
+    const worker = cluster.fork(sharesPorts && bound ? { GATEWAY_BIND: formatAddress(bound) } : {});
+    const startedAt = Date.now();
+    worker.on("message", (address: Address) => {
       listening.add(worker);
-      if (!ahead && !signal.aborted) for (let index = 1; index < count; index++) start();
-      ahead = true;
+      const isFirst = bound === undefined;
+      bound = address;
+      if (isFirst && !signal.aborted) for (let index = 1; index < count; index++) start();
       if (announced || listening.size < count) return;
       announced = true;
-      announce(logger, { host: address, port });
+      announce(logger, address);
     });
     worker.on("exit", (code, killedBy) => {
-      const hadListened = listening.delete(worker);
-      if (signal.aborted || failed) return;
-      if (!hadListened) {
+      listening.delete(worker);
+      if (signal.aborted) return;
+      // What kept the first one from listening was said by itself, and would keep every other one.
+      if (bound === undefined) {
         failed = true;
-        for (const other of live()) other.process.kill("SIGTERM");
         return;
       }
       logger.error({ code, signal: killedBy }, "a worker ended: it is replaced");
-      setTimeout(() => signal.aborted || start(), replaceAfterMs);
+      const pauseMs = Date.now() - startedAt < replaceAfterMs ? replaceAfterMs : 0;
+      setTimeout(() => signal.aborted || start(), pauseMs);
     });
   };
   // One goes ahead: what keeps it from listening is said once.
@@ -53,6 +70,19 @@ export async function superviseWorkers(count: number, logger: Logger, signal: Ab
 
 function live(): Worker[] {
   return Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
+}
+
+/** By this a worker tells the first process that it listens. */
+export function tellAddress(address: Address): void {
+  process.send?.(address);
+}
+
+/** A shared port would be shared with another gateway as well. */
+async function ensureFree({ host, port }: Address): Promise<void> {
+  const server = createServer().listen({ host, port, exclusive: true });
+  await once(server, "listening");
+  server.close();
+  await once(server, "close");
 }
 
 /** The line by which whoever started the gateway knows where it listens. */

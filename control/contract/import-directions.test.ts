@@ -57,6 +57,15 @@ t.test("the gateway imports nothing of control but the contract", async (t) => {
   );
 });
 
+t.test("the command line knows nothing of either process but the contract", async (t) => {
+  const files = programs("cli/**/*.ts");
+  t.ok(files.length > 15);
+  t.same(
+    wrong(files, (name) => !/^(?:control|gateway)\//.test(name) || name.startsWith("control/contract/")),
+    [],
+  );
+});
+
 t.test("the gateway knows no database, no engine and no framework", async (t) => {
   const control = ["better-sqlite3", "dockerode", "fastify", "typebox", "acme-client", "@peculiar/x509"];
   t.same(
@@ -78,14 +87,12 @@ t.test("adapters are known to those who put the program together alone", async (
 });
 
 t.test("the environment is read by the configuration alone", async (t) => {
-  const readers = [...programs("control/**/*.ts"), ...programs("gateway/**/*.ts")].filter((file) => {
-    const isTestSupport = /\/(?:testing|fixtures)\/|\/test-[a-z]+\.ts$/.test(file) || importsOf(file).includes("tap");
-    return !isTestSupport && /\bprocess\.env\b/.test(readFileSync(join(root, file), "utf8"));
-  });
-  t.same(readers.sort(), [
-    "control/certificates/render-static.ts",
-    "control/certificates/trust.ts",
-    "control/config.ts",
-    "gateway/config.ts",
-  ]);
+  const readers = ["control", "gateway", "cli"]
+    .flatMap((folder) => programs(`${folder}/**/*.ts`))
+    .filter((file) => {
+      const isTestSupport = /\/(?:testing|fixtures)\/|\/test-[a-z]+\.ts$/.test(file) || importsOf(file).includes("tap");
+      return !isTestSupport && /\bprocess\.env\b/.test(readFileSync(join(root, file), "utf8"));
+    });
+  const allowed = ["cli/config.ts", "control/certificates/render-static.ts", "control/config.ts", "gateway/config.ts"];
+  t.same(readers.sort(), allowed);
 });

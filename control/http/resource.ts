@@ -2,7 +2,7 @@ import type { Static } from "typebox";
 import type { HostPolicy } from "#contract/gateway-api.ts";
 import { type PreviewOrigin, previewUrl } from "#contract/preview-host.ts";
 import { ApiError } from "../api-error.ts";
-import type { External, Sandbox, SandboxPolicy } from "../sandboxes/sandbox.ts";
+import { defaultPolicy as defaults, type External, type Sandbox, type SandboxPolicy } from "../sandboxes/sandbox.ts";
 import { type Schedule, scheduleProblem } from "../sandboxes/schedule.ts";
 import { fromWireWakePolicy, toWireWakePolicy, type WireWakePolicy } from "../sandboxes/wake-policy.ts";
 import { fromWireCors, toWireCors } from "./cors-field.ts";
@@ -15,28 +15,6 @@ export type ResourceSettings = {
   readonly idleThresholdSeconds: number;
   /** null: the engine has no images. */
   readonly defaultImage: string | null;
-};
-
-const defaults: SandboxPolicy = {
-  ports: [],
-  image: null,
-  cmd: null,
-  env: {},
-  visibility: "public",
-  idlePolicy: "sleep",
-  idleSeconds: null,
-  sleepMode: "stop",
-  memoryHigh: "4G",
-  memoryMax: "10G",
-  cpu: null,
-  disk: null,
-  hostPolicy: "localhost",
-  hostPolicyByPort: {},
-  wakePolicy: { classes: {} },
-  cors: null,
-  schedule: null,
-  labels: {},
-  external: { userId: null, projectId: null, workspaceId: null },
 };
 
 /** A sandbox as the API shows it. */

@@ -36,6 +36,29 @@ export type External = {
   readonly workspaceId: string | null;
 };
 
+/** What holds for a sandbox whose integrator says nothing. */
+export const defaultPolicy: SandboxPolicy = {
+  ports: [],
+  image: null,
+  cmd: null,
+  env: {},
+  visibility: "public",
+  idlePolicy: "sleep",
+  idleSeconds: null,
+  sleepMode: "stop",
+  memoryHigh: "4G",
+  memoryMax: "10G",
+  cpu: null,
+  disk: null,
+  hostPolicy: "localhost",
+  hostPolicyByPort: {},
+  wakePolicy: { classes: {} },
+  cors: null,
+  schedule: null,
+  labels: {},
+  external: { userId: null, projectId: null, workspaceId: null },
+};
+
 /** Where a sandbox is in its life. Times are epoch milliseconds. */
 export type SandboxLife = {
   readonly status: SandboxStatus;

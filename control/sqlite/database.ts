@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import Sqlite from "better-sqlite3";
 import { migrate } from "./migrate.ts";
+import { setOriginalAside } from "./original-state.ts";
 
 /**
  * The one connection to control's database, migrated. Writes go through `transaction`, which counts them; every statement
@@ -23,6 +24,7 @@ export class Database {
       this.#connection.pragma("journal_mode = WAL");
       this.#connection.pragma("synchronous = NORMAL");
       this.#connection.pragma("foreign_keys = ON");
+      setOriginalAside(this.#connection);
       migrate(this.#connection);
     } catch (error) {
       this.#connection.close();

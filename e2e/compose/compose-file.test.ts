@@ -69,7 +69,7 @@ t.test("docker-compose.yml and what it builds name no image that cannot be pinne
     t.match(image, /^\$\{\w+_IMAGE:-|^sandboxd\/sandbox:/, name);
   for (const folder of ["control", "gateway", "sandbox"]) {
     const dockerfile = readFileSync(new URL(`../../${folder}/Dockerfile`, import.meta.url), "utf8");
-    t.strictSame(dockerfile.match(/^FROM .*$/gm), ["FROM $" + "{NODE_IMAGE}"], folder);
+    t.match(dockerfile.match(/^FROM .*$/gm), [/^FROM \$\{NODE_IMAGE\}$/], folder);
   }
 });
 

@@ -21,6 +21,35 @@ t.test("the short forms do what the long ones do", async (t) => {
   });
 });
 
+t.test("POST /sandbox/{id}/keepalive counts seconds for whoever does", async (t) => {
+  const control = await startControl(t);
+  const { id } = (await control.call("POST", "/sandbox", { body: appBody })).body;
+  const until = Math.floor(Date.now() / 1000) + 60;
+  const kept = await control.call("POST", `/sandbox/${id}/keepalive`, { body: { until } });
+  t.same([kept.status, kept.body], [200, { id, keepalive_until: until }]);
+  const { body } = await control.call("GET", `/v1/sandboxes/${id}`);
+  t.equal(body.keepalive_until, new Date(until * 1000).toISOString());
+  for (const bad of [1, 1e15, 1.5, null]) {
+    const refused = await control.call("POST", `/sandbox/${id}/keepalive`, { body: { until: bad } });
+    t.match(refused, { status: 400, body: { error: String } }, String(bad));
+  }
+});
+
+t.test("GET /sandboxes shows those of one owner alone when it is asked to", async (t) => {
+  const control = await startControl(t);
+  const create = async (external: object) =>
+    (await control.call("POST", "/sandbox", { body: { ...appBody, external } })).body.id as string;
+  const shop = await create({ user_id: "ada", project_id: "shop" });
+  const blog = await create({ user_id: "ada", project_id: "blog" });
+  await create({ user_id: "eve", project_id: "shop" });
+  const list = async (query: string) =>
+    (await control.call("GET", `/sandboxes?${query}`)).body.map(({ id }: { id: string }) => id);
+  t.same(await list("external_user_id=ada"), [blog, shop]);
+  t.same(await list("external_user_id=ada&external_project_id=shop"), [shop]);
+  t.same(await list("external_user_id=nobody"), []);
+  t.match(await control.call("GET", "/sandboxes?user=ada"), { status: 400, body: { error: /user/ } });
+});
+
 t.test("DELETE /sandbox/{id} keeps the workspace for its owner, purge does not", async (t) => {
   const control = await startControl(t);
   const script =

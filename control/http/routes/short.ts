@@ -74,15 +74,34 @@ export function shortRoutes(server: ApiServer, api: Api): void {
     },
   );
 
-  const kept = { tags, summary: "Keep a sandbox awake until a time", params: idParams, body: keepaliveBody };
+  // Earlier clients count seconds since 1970, both ways.
+  const until = Type.Union([keepaliveBody.properties.until, Type.Integer()]);
+  const promised = Type.Object({ id: Type.String(), keepalive_until: Type.Integer() }, { additionalProperties: false });
+  const kept = {
+    tags,
+    summary: "Keep a sandbox awake until a time",
+    params: idParams,
+    body: Type.Object({ until }, { additionalProperties: false }),
+  };
   server.post(
     "/sandbox/:id/keepalive",
-    { schema: { ...kept, response: { 200: resource, ...errors } } },
-    async ({ params, body }) => show(api, keepAlive(api.use, idOf(params), body.until)),
+    { schema: { ...kept, response: { 200: Type.Union([promised, resource]), ...errors } } },
+    async ({ params, body }) => {
+      const { until } = body;
+      if (typeof until === "string") return show(api, keepAlive(api.use, idOf(params), until));
+      const { id, keepaliveUntil } = keepAlive(api.use, idOf(params), timeOf(until));
+      return { id, keepalive_until: Math.floor(keepaliveUntil! / 1000) };
+    },
   );
 
   const woken = { tags, summary: "Wake a sandbox", params: idParams, body: wakeBody, querystring: wakeQuery };
   server.post("/wake/:id", { schema: { ...woken, response: { 200: wakeAnswer, ...errors } } }, async (request) =>
     wake(api, idOf(request.params), { ...request.body, ...request.query }, gone(request, api.closing.signal)),
   );
+}
+
+/** Of seconds since 1970. What no calendar has is left to fail as a time. */
+function timeOf(seconds: number): string {
+  const date = new Date(seconds * 1000);
+  return Number.isNaN(date.getTime()) ? "" : date.toISOString();
 }

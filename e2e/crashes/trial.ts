@@ -1,31 +1,49 @@
-/** Kills control in the middle of what it does, again and again, and looks at what the next one makes of it. */
-import { randomUUID } from "node:crypto";
-import { existsSync, globSync, readFileSync } from "node:fs";
+/** Kills control and workers of the gateway in the middle of what they do, and looks at what becomes of it. */
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { newSandboxId } from "../sandboxes/create-sandbox.ts";
-import { ControlProgram } from "./control-program.ts";
+import type { Variables } from "#contract/environment.ts";
+import { newSandboxId } from "../../control/sandboxes/create-sandbox.ts";
+import { containersOutside, type Outside, processesOutside } from "./outside.ts";
+import { ControlProgram, GatewayProgram } from "./programs.ts";
+import { Visitors } from "./visitors.ts";
 
 export type CrashReport = {
-  readonly kills: number;
+  readonly engine: "process" | "docker";
+  readonly kills: { readonly control: number; readonly worker: number };
   /** What was under way when control was killed, and what was complete. */
   readonly cutOff: Readonly<Record<string, number>>;
   readonly done: Readonly<Record<string, number>>;
+  /** What visitors were answered. */
+  readonly visits: Readonly<Record<string, number>>;
   readonly problems: readonly string[];
+};
+
+export type CrashOptions = {
+  readonly kills: number;
+  readonly engine: "process" | "docker";
+  readonly note?: (text: string) => void;
 };
 
 const acts = ["create", "wake", "stop", "pause", "destroy"] as const;
 type Act = (typeof acts)[number];
 
 /** What is known of a sandbox by what control answered. `maybe`: the answer never came. */
-type Known = { exists: boolean | "maybe"; complete: boolean };
+type Known = { readonly exists: boolean | "maybe"; readonly complete: boolean };
 
+const domain = "crashes.test";
+const workers = 2;
 const fewest = 4;
 const mostActsAtOnce = 5;
-const longestLifeMs = 400;
-const settlePatienceMs = 5_000;
+/** A stop waits so long for a worker that was killed. */
+const drainSeconds = 2;
+/** Each engine takes longer for what is to be cut off than the one before; the rest is for busy machines. */
+const longestLifeMs = { process: 400, docker: 2_500 };
+const settlePatienceMs = 20_000;
+/** Of four kills one is a worker's. */
+const workerShare = 0.25;
 
 /** Says in its workspace that it was born, and answers. */
 const app = `
@@ -34,51 +52,94 @@ const app = `
   require("node:http").createServer((request, response) => response.end("hello")).listen(process.env.PORT, process.env.HOST);
 `;
 
-/** Kills control so many times at random moments. Whatever is left running in the end is ended. */
-export async function killAgainAndAgain(kills: number, note: (text: string) => void = () => {}): Promise<CrashReport> {
-  const directory = await mkdtemp(join(tmpdir(), "crash-safety-"));
-  const trial = new Trial(directory);
+/** Kills so many times at random moments. Whatever is left running in the end is ended. */
+export async function killAgainAndAgain({ kills, engine, note = () => {} }: CrashOptions): Promise<CrashReport> {
+  await using outside = engine === "docker" ? await containersOutside() : processesOutside();
+  const directory = await mkdtemp(join(tmpdir(), "crashes-"));
+  const environment = {
+    PATH: process.env.PATH,
+    PREVIEW_DOMAIN: domain,
+    SANDBOXD_ENV_FILE: join(directory, "none"),
+    SANDBOXD_DATA_DIR: directory,
+    SANDBOXD_API_BIND: "127.0.0.1:0",
+    GATEWAY_BIND: "127.0.0.1:0",
+    GATEWAY_WORKERS: String(workers),
+    // A worker that dies takes little of what it saw with it.
+    SANDBOXD_ACTIVITY_FLUSH_MS: "100",
+    ...outside.variables,
+  };
+  const gateway = await GatewayProgram.start(environment);
+  const trial = new Trial({ directory, environment, gateway, outside, engine });
   try {
     for (let kill = 1; kill <= kills; kill++) {
       await trial.round();
       if (kill % 50 === 0) note(`${kill} kills, ${trial.problems.length} problems`);
     }
     await trial.finish();
-    return { kills, cutOff: trial.cutOff, done: trial.done, problems: trial.problems };
+    return trial.report();
   } finally {
-    trial.killAll();
+    await trial.killAll();
+    await outside[Symbol.asyncDispose]();
     await rm(directory, { recursive: true, force: true });
   }
 }
 
+type TrialOptions = {
+  readonly directory: string;
+  readonly environment: Variables;
+  readonly gateway: GatewayProgram;
+  readonly outside: Outside;
+  readonly engine: "process" | "docker";
+};
+
 class Trial {
   readonly problems: string[] = [];
-  readonly cutOff: Record<string, number> = {};
-  readonly done: Record<string, number> = {};
-  readonly #directory: string;
-  /** In the environment of every process of this trial. */
-  readonly #mark = `CRASH_TRIAL=${randomUUID()}`;
+  readonly #cutOff: Record<string, number> = {};
+  readonly #done: Record<string, number> = {};
+  readonly #kills = { control: 0, worker: 0 };
+  readonly #options: TrialOptions;
   readonly #known = new Map<string, Known>();
+  readonly #visitors: Visitors;
   #control: ControlProgram | undefined;
+  #turns = 1;
+  #workerKilledAt = Number.NEGATIVE_INFINITY;
 
-  constructor(directory: string) {
-    this.#directory = directory;
+  constructor(options: TrialOptions) {
+    this.#options = options;
+    const living = () => [...this.#known].filter(([, { exists }]) => exists === true).map(([id]) => id);
+    const scene = {
+      living,
+      controlTurns: () => this.#turns,
+      sinceWorkerKill: () => performance.now() - this.#workerKilledAt,
+    };
+    this.#visitors = new Visitors({ gateway: options.gateway.address, domain, scene });
   }
 
-  /** Starts control, looks whether all is well, has it do a few things at once and kills it meanwhile. */
+  report(): CrashReport {
+    const problems = [...this.problems, ...this.#visitors.problems];
+    const { engine } = this.#options;
+    const [cutOff, done, visits] = [this.#cutOff, this.#done, this.#visitors.answers];
+    return { engine, kills: this.#kills, cutOff, done, visits, problems };
+  }
+
+  /** Looks whether all is well, has control do a few things at once and kills somebody meanwhile. */
   async round(): Promise<void> {
-    const control = await this.#start();
+    const control = await this.#running();
     await this.#check(control);
     const underWay = this.#choose().map(([act, id]) => this.#act(control, act, id));
-    await delay(Math.random() ** 2 * longestLifeMs);
-    await control.kill();
+    await delay(Math.random() ** 2 * longestLifeMs[this.#options.engine]);
+    if (Math.random() < workerShare) this.#killWorker();
+    else await this.#killControl(control);
     await Promise.all(underWay);
   }
 
   /** Everything that is left wakes and answers, and goes away without a trace. */
   async finish(): Promise<void> {
-    const control = await this.#start();
+    const control = await this.#running();
     await this.#check(control);
+    await this.#visitors.end();
+    const { length } = this.#options.gateway.workers;
+    if (length !== workers) this.problems.push(`the gateway has ${length} workers`);
     for (const { id } of await control.list()) {
       await this.#expect(control, "POST", `/v1/sandboxes/${id}/wake?wait=port`, 200);
       await this.#expect(control, "DELETE", `/v1/sandboxes/${id}`, 204);
@@ -88,14 +149,35 @@ class Trial {
     await control.end();
   }
 
-  killAll(): void {
-    this.#control?.child.kill("SIGKILL");
-    for (const pids of this.#processes().values()) for (const pid of pids) process.kill(pid, "SIGKILL");
+  async killAll(): Promise<void> {
+    await this.#visitors.end();
+    await this.#control?.kill();
+    await this.#options.gateway.end();
   }
 
-  async #start(): Promise<ControlProgram> {
-    this.#control = await ControlProgram.start(this.#directory);
+  async #running(): Promise<ControlProgram> {
+    if (this.#control === undefined) {
+      this.#control = await ControlProgram.start(this.#options.environment);
+      this.#turns++;
+    }
     return this.#control;
+  }
+
+  async #killControl(control: ControlProgram): Promise<void> {
+    this.#turns++;
+    this.#kills.control++;
+    this.#control = undefined;
+    await control.kill();
+  }
+
+  /** The next one takes its place after a second; until then there may be none. */
+  #killWorker(): void {
+    const pids = this.#options.gateway.workers;
+    const pid = pids[Math.floor(Math.random() * pids.length)];
+    if (pid === undefined) return;
+    this.#kills.worker++;
+    this.#workerKilledAt = performance.now();
+    process.kill(pid, "SIGKILL");
   }
 
   #choose(): [Act, string][] {
@@ -114,7 +196,7 @@ class Trial {
     if (act === "create") this.#known.set(id, { exists: "maybe", complete: false });
     if (act === "destroy") this.#known.set(id, { exists: "maybe", complete: before?.complete ?? false });
     const status = await this.#call(control, act, id).catch(() => undefined);
-    const count = status === undefined ? this.cutOff : this.done;
+    const count = status === undefined ? this.#cutOff : this.#done;
     count[act] = (count[act] ?? 0) + 1;
     if (act === "create" && status === 201) this.#known.set(id, { exists: true, complete: true });
     if (act === "destroy" && (status === 204 || status === 404)) this.#known.set(id, { exists: false, complete: true });
@@ -123,12 +205,13 @@ class Trial {
 
   async #call(control: ControlProgram, act: Act, id: string): Promise<number> {
     const path = `/v1/sandboxes/${id}`;
-    const [name, value] = this.#mark.split("=") as [string, string];
-    const body = { id, ports: [3000], cmd: [process.execPath, "-e", app], env: { [name]: value } };
+    const { node, mark } = this.#options.outside;
+    const body = { id, ports: [3000], cmd: [node, "-e", app], env: mark };
     if (act === "create") return (await control.call("POST", "/v1/sandboxes", body)).status;
     if (act === "destroy") return (await control.call("DELETE", path)).status;
     if (act === "wake") return (await control.call("POST", `${path}/wake`, {})).status;
-    return (await control.call("POST", `${path}/stop`, { mode: act === "pause" ? "pause" : "stop" })).status;
+    const mode = act === "pause" ? "pause" : "stop";
+    return (await control.call("POST", `${path}/stop`, { mode, drain_seconds: drainSeconds })).status;
   }
 
   /** What an earlier control left is repaired soon after the start, not in the same moment. */
@@ -144,7 +227,7 @@ class Trial {
 
   async #look(control: ControlProgram): Promise<string[]> {
     const rows = new Map((await control.list()).map(({ id, status }) => [id, status]));
-    const processes = this.#processes();
+    const seen = await this.#options.outside.look();
     const problems: string[] = [];
     for (const [id, known] of this.#known) {
       const status = rows.get(id);
@@ -153,47 +236,27 @@ class Trial {
       const hasWorkspace = existsSync(join(this.#workspace(id), "workspace", "app", "born"));
       if (known.complete && status !== undefined && !hasWorkspace) problems.push(`${id} lost its workspace`);
       if (status === undefined && existsSync(this.#workspace(id))) problems.push(`${id} left its workspace`);
+      if (status === undefined && seen.has(id)) problems.push(`${id} is gone and still there`);
       const wanted = status === "running" || status === "paused" ? 1 : 0;
-      const found = processes.get(id)?.length ?? 0;
-      const isFrozen = processes.get(id)?.some((pid) => /\) T /.test(read(`/proc/${pid}/stat`))) ?? false;
+      const { running, isFrozen } = seen.get(id) ?? { running: 0, isFrozen: false };
       if (isFrozen !== (status === "paused")) problems.push(`${id} is ${status} and ${isFrozen ? "" : "not "}frozen`);
-      if (found !== wanted) problems.push(`${id} is ${status} with ${found} processes`);
+      if (running !== wanted) problems.push(`${id} is ${status} and runs ${running} times`);
       if (status === "running" && hasWorkspace) this.#known.set(id, { exists: true, complete: true });
       if (status === undefined && known.exists === "maybe") this.#known.set(id, { exists: false, complete: true });
     }
     for (const [id, status] of rows) {
       if (status === "waking" || status === "draining") problems.push(`${id} is still ${status}`);
     }
-    for (const id of processes.keys()) if (!this.#known.has(id)) problems.push(`nobody knows of ${id}`);
+    for (const id of seen.keys()) if (!this.#known.has(id)) problems.push(`nobody knows of ${id}`);
     return problems;
   }
 
   #workspace(id: string): string {
-    return join(this.#directory, "workspaces", id);
-  }
-
-  /** The processes of this trial by sandbox, out of their environments. */
-  #processes(): Map<string, number[]> {
-    const found = new Map<string, number[]>();
-    for (const path of globSync("/proc/[0-9]*/environ")) {
-      const environment = read(path);
-      if (!environment.includes(`\0${this.#mark}\0`) && !environment.startsWith(`${this.#mark}\0`)) continue;
-      const id = /(?:^|\0)HOME=[^\0]*\/([0-9A-Z]{26})(?:\0|$)/.exec(environment)?.[1] ?? "?";
-      found.set(id, [...(found.get(id) ?? []), Number(path.split("/")[2])]);
-    }
-    return found;
+    return join(this.#options.directory, "workspaces", id);
   }
 
   async #expect(control: ControlProgram, method: "POST" | "DELETE", path: string, expected: number): Promise<void> {
     const { status, text } = await control.call(method, path, method === "POST" ? {} : undefined);
     if (status !== expected) this.problems.push(`${method} ${path} answered ${status} ${text}`);
-  }
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, "latin1");
-  } catch {
-    return "";
   }
 }

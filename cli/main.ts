@@ -1,0 +1,79 @@
+#!/usr/bin/env node
+import { parseArgs } from "node:util";
+import { readConfig } from "./config.ts";
+import { examine } from "./doctor/doctor.ts";
+import { isWell, toJson, toText } from "./doctor/report.ts";
+import { trust } from "./trust.ts";
+
+const usage = `usage: sandboxd <command>
+
+  doctor [--json]   looks at the whole stack and says what is wrong, and what mends it
+  trust             says how to trust the local certificate authority
+
+  --env-file <path>   the settings of the stack, below this process's own variables; .env unless said otherwise
+
+Exit codes: 0 all is well (warnings included), 1 something is not, 2 a wrong call.
+`;
+
+const well = 0;
+const unwell = 1;
+const wrongCall = 2;
+
+async function main(args: readonly string[]): Promise<number> {
+  let parsed: ReturnType<typeof parse>;
+  try {
+    parsed = parse(args);
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n\n${usage}`);
+    return wrongCall;
+  }
+  const { values, positionals } = parsed;
+  if (values.help) {
+    await write(usage);
+    return well;
+  }
+  const [command, ...more] = positionals;
+  const run = more.length === 0 && command !== undefined ? commands[command] : undefined;
+  if (run !== undefined) return run(values);
+  process.stderr.write(usage);
+  return wrongCall;
+}
+
+function parse(args: readonly string[]) {
+  return parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      json: { type: "boolean", default: false },
+      "env-file": { type: "string", default: ".env" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+}
+
+type Options = ReturnType<typeof parse>["values"];
+
+const commands: Readonly<Record<string, (options: Options) => Promise<number>>> = {
+  async doctor(options) {
+    const findings = await examine(readConfig({ dotEnvFile: options["env-file"] }));
+    await write(options.json ? toJson(findings) : toText(findings, { color: process.stdout.isTTY ?? false }));
+    return isWell(findings) ? well : unwell;
+  },
+  async trust(options) {
+    const told = await trust(readConfig({ dotEnvFile: options["env-file"] }));
+    if ("problem" in told) {
+      process.stderr.write(`${told.problem}\n`);
+      return unwell;
+    }
+    await write(told.text);
+    return well;
+  },
+};
+
+/** Resolves when it is out: the process ends right after. */
+function write(text: string): Promise<void> {
+  return new Promise((written) => process.stdout.write(text, () => written()));
+}
+
+// Whatever still hangs in a look-up must not keep the process.
+process.exit(await main(process.argv.slice(2)));
