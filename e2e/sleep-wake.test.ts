@@ -1,8 +1,8 @@
 import t from "tap";
 import { Drains } from "../control/sandboxes/drain.ts";
-import { openDockerNetwork } from "./docker-network.ts";
 import { missingPart } from "./parts/parts.ts";
 import { runCycles } from "./sleep-wake.ts";
+import { openSleeper } from "./sleeper.ts";
 
 // Every cycle waits for a start and a stop, and the machine may be busy.
 t.setTimeout(300_000);
@@ -14,9 +14,8 @@ const forms = [
 
 for (const { engine, skip } of forms) {
   t.test(`no request fails because a sandbox goes to sleep: engine ${engine}`, { skip }, async (t) => {
-    await using network = engine === "docker" ? await openDockerNetwork() : undefined;
-    const containers = network && { variables: network.variables, node: "node" };
-    const { answered, failures, idleStops } = await runCycles(12, containers);
+    await using sleeper = await openSleeper(engine);
+    const { answered, failures, idleStops } = await runCycles(sleeper.pair, 12, sleeper);
     t.same(failures, []);
     t.ok(
       Object.values(answered).every((count) => count > 0),
@@ -28,6 +27,7 @@ for (const { engine, skip } of forms) {
 
 t.test("requests fail without the wait behind the fence: the test above can tell", async (t) => {
   t.intercept(Drains.prototype, "run", { value: async () => "clear" });
-  const { failures } = await runCycles(4);
+  await using sleeper = await openSleeper("process");
+  const { failures } = await runCycles(sleeper.pair, 4, sleeper);
   t.ok(failures.length > 0);
 });
