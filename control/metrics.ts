@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { type SandboxStatus, sandboxStatuses } from "#contract/gateway-api.ts";
 import type { CertificateStatus } from "./certificates/edge.ts";
+import { type WakeTimes, wakeWaits } from "./sandboxes/wake-times.ts";
 
 /** What control counts, in a registry of its own. */
 export class Metrics {
@@ -16,6 +17,13 @@ export class Metrics {
     name: "sandboxd_wake_duration_seconds",
     help: "From the call to a running sandbox",
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+    registers: this.#registers,
+  });
+  readonly #wakeWaitSeconds = new Histogram({
+    name: "sandboxd_wake_wait_seconds",
+    help: "Of wakes that succeeded: how long they waited for the sandbox's lock, for room on the machine and for the engine",
+    labelNames: ["wait"],
+    buckets: [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 60],
     registers: this.#registers,
   });
   readonly #stops = new Counter({
@@ -51,9 +59,11 @@ export class Metrics {
     collectDefaultMetrics({ register: this.registry });
   }
 
-  woke(outcome: string, durationMs: number): void {
+  woke(outcome: string, durationMs: number, times: WakeTimes): void {
     this.#wakes.inc({ outcome });
-    if (outcome === "ready") this.#wakeSeconds.observe(durationMs / 1000);
+    if (outcome !== "ready") return;
+    this.#wakeSeconds.observe(durationMs / 1000);
+    for (const wait of wakeWaits) this.#wakeWaitSeconds.observe({ wait }, times.spent(wait) / 1000);
   }
 
   stopped(cause: string): void {

@@ -20,6 +20,8 @@ export type Answer = {
 /** A whole control and a whole gateway in this process, with no edge before them. */
 export interface Pair extends AsyncDisposable {
   readonly gatewayPort: number;
+  /** The `Host` of a sandbox's preview. */
+  hostOf(id: SandboxId): string;
   /** Calls the API on loopback. Throws for any answer but a good one. */
   call(method: "GET" | "POST" | "PATCH" | "DELETE", path: string, body?: object): Promise<string>;
   /** Makes a sandbox with port 3000. */
@@ -68,6 +70,7 @@ export async function openPair(variables: Variables = {}): Promise<Pair> {
   const parts = opened.move();
   return {
     gatewayPort,
+    hostOf,
     call,
     create: async (more) => JSON.parse(await call("POST", "/v1/sandboxes", { ports: [3000], ...more })).id,
     sleep: (id, mode) => call("POST", `/v1/sandboxes/${id}/stop`, { mode, drain_seconds: 30 }),
@@ -95,7 +98,6 @@ export async function openPair(variables: Variables = {}): Promise<Pair> {
   };
 }
 
-/** The `Host` of a sandbox's preview. */
-export function hostOf(id: SandboxId, port = 3000): string {
-  return formatPreviewHost(id, port, domain);
+export function hostOf(id: SandboxId): string {
+  return formatPreviewHost(id, 3000, domain);
 }

@@ -6,9 +6,8 @@ import { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Dispatcher, Pool } from "undici";
 import { WebSocket } from "ws";
-import type { Variables } from "#contract/environment.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
-import { hostOf, openPair } from "./pair.ts";
+import type { Pair } from "./pair.ts";
 
 export type CyclesReport = {
   readonly cycles: number;
@@ -22,9 +21,10 @@ export type CyclesReport = {
 const steady = ["GET", "POST", "slow answer", "upgrade"];
 const app = readFileSync(join(import.meta.dirname, "apps", "mixed.js"), "utf8");
 
+/** What of a control and a gateway the cycles need. Idle sandboxes are looked for every second there. */
+export type Sleeper = Pick<Pair, "gatewayPort" | "hostOf" | "call" | "create" | "sleep" | "metric">;
+
 export type CyclesOptions = {
-  /** Of control and gateway; without any, sandboxes are processes. */
-  readonly variables?: Variables;
   /** How a command of a sandbox calls Node. */
   readonly node?: string;
   readonly note?: (text: string) => void;
@@ -35,15 +35,15 @@ export type CyclesOptions = {
  * on until the other one has fallen asleep by itself at least once.
  */
 export async function runCycles(
+  pair: Sleeper,
   cycles: number,
-  { variables, node = process.execPath, note = () => {} }: CyclesOptions = {},
+  { node = process.execPath, note = () => {} }: CyclesOptions = {},
 ): Promise<CyclesReport> {
-  await using pair = await openPair({ SANDBOXD_IDLE_REAP_INTERVAL_SECONDS: "1", ...variables });
   const cmd = [node, "-e", app];
   const busy = await pair.create({ cmd });
   // It falls asleep by itself between two requests, about as often as one comes just in time.
   const sparse = await pair.create({ cmd, idle_seconds: 1, sleep_mode: "stop" });
-  const load = new Load(pair.gatewayPort);
+  const load = new Load(pair);
   const clients = [
     ...Array.from({ length: 4 }, () => load.keep("GET", () => load.get(busy))),
     ...Array.from({ length: 3 }, () => load.keep("POST", () => load.post(busy))),
@@ -70,13 +70,13 @@ export async function runCycles(
 class Load {
   readonly answered: Record<string, number> = {};
   readonly failures: string[] = [];
-  readonly #port: number;
+  readonly #sleeper: Sleeper;
   readonly #pool: Pool;
   #ended = false;
 
-  constructor(gatewayPort: number) {
-    this.#port = gatewayPort;
-    this.#pool = new Pool(`http://127.0.0.1:${gatewayPort}`, { connections: 32 });
+  constructor(sleeper: Sleeper) {
+    this.#sleeper = sleeper;
+    this.#pool = new Pool(`http://127.0.0.1:${sleeper.gatewayPort}`, { connections: 32 });
   }
 
   async keep(kind: string, once: () => Promise<void>): Promise<void> {
@@ -120,7 +120,8 @@ class Load {
   }
 
   socket(id: SandboxId): Promise<void> {
-    const socket = new WebSocket(`ws://127.0.0.1:${this.#port}/`, { headers: { host: hostOf(id) } });
+    const { gatewayPort, hostOf } = this.#sleeper;
+    const socket = new WebSocket(`ws://127.0.0.1:${gatewayPort}/`, { headers: { host: hostOf(id) } });
     return new Promise((resolve, reject) => {
       let echoes = 0;
       socket.on("open", () => socket.send("0"));
@@ -143,7 +144,8 @@ class Load {
   }
 
   async #ask(id: SandboxId, options: Pick<Dispatcher.RequestOptions, "method" | "path" | "body">): Promise<string> {
-    const { statusCode, body } = await this.#pool.request({ ...options, headers: { host: hostOf(id) } });
+    const headers = { host: this.#sleeper.hostOf(id) };
+    const { statusCode, body } = await this.#pool.request({ ...options, headers });
     const text = await body.text();
     if (statusCode !== 200) throw new Error(`${statusCode} ${text.slice(0, 200)}`);
     return text;

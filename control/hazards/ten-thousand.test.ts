@@ -1,11 +1,6 @@
-import { join } from "node:path";
-import t, { type Test } from "tap";
-import { newSandboxId } from "../sandboxes/create-sandbox.ts";
-import { newSandbox } from "../sandboxes/sandbox.ts";
-import { Database } from "../sqlite/database.ts";
-import { SandboxStore } from "../sqlite/sandbox-store.ts";
+import t from "tap";
 import { newDirectory, startControl } from "../testing/control.ts";
-import { policy } from "../testing/fixture.ts";
+import { putFleet } from "../testing/fleet.ts";
 
 const count = 10_000;
 /** What the specification promises on a quiet machine, in milliseconds, times what a busy one may take. */
@@ -14,40 +9,16 @@ const bootMs = 10_000 * patience;
 const syncMs = 1_000 * patience;
 const pageMs = 20 * patience;
 
-/** As a machine leaves them that was switched off: a part of them was running. */
-function dataOf(t: Test): string {
-  const directory = newDirectory(t);
-  const database = new Database(join(directory, "state", "sandboxd.db"), () => {});
-  const store = new SandboxStore(database);
-  database.transaction(() => {
-    for (let n = 0; n < count; n++) {
-      const sandbox = newSandbox(
-        newSandboxId(),
-        { ...policy, cmd: ["node", "server.js"], labels: { n: `${n % 100}` } },
-        n,
-      );
-      const isUp = n % 5 === 0;
-      const life = {
-        status: isUp ? "running" : "stopped",
-        startedAt: isUp ? n : null,
-        awakeSince: isUp ? n : null,
-      } as const;
-      store.put({ ...sandbox, ...life });
-      store.putLabels(sandbox);
-    }
-  });
-  database.close();
-  return directory;
-}
-
 async function timed<T>(work: () => Promise<T>): Promise<[result: T, milliseconds: number]> {
   const begun = performance.now();
   return [await work(), performance.now() - begun];
 }
 
 t.test("10,000 sandboxes are compared with the engine, told to a gateway and listed in time", async (t) => {
-  const [control, booted] = await timed(() => startControl(t, {}, dataOf(t)));
-  t.ok(booted < bootMs, `boot with reconcile: ${Math.round(booted)} ms, the rows put there included`);
+  const directory = newDirectory(t);
+  putFleet(directory, count);
+  const [control, booted] = await timed(() => startControl(t, {}, directory));
+  t.ok(booted < bootMs, `boot with reconcile: ${Math.round(booted)} ms`);
 
   const watch = control.watch();
   const [, synced] = await timed(() => watch.next());

@@ -6,6 +6,7 @@ import { afterCrash } from "./crash.ts";
 import { exitReason, logTailOf, refusalOf } from "./refusal.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { toSpec } from "./sandbox-spec.ts";
+import { WakeTimes } from "./wake-times.ts";
 
 export type Start =
   | { readonly started: true; readonly state: EngineState; readonly tookMs: number }
@@ -14,11 +15,16 @@ export type Start =
 const keptStarts = 5;
 
 /** Starts a sandbox as it is described now, when this machine has room for it. The caller holds its lock. */
-export async function startAdmitted(use: Collaborators, sandbox: Sandbox, signal?: AbortSignal): Promise<Start> {
-  const leave = await use.admission.enter(sandbox.id, sandbox.external.userId, signal);
+export async function startAdmitted(
+  use: Collaborators,
+  sandbox: Sandbox,
+  { signal, times = new WakeTimes() }: { signal?: AbortSignal; times?: WakeTimes } = {},
+): Promise<Start> {
+  const { id, external } = sandbox;
+  const leave = await times.time("admission", () => use.admission.enter(id, external.userId, signal));
   if (!leave.admitted) return { started: false, refusal: leave.refusal };
   try {
-    return await startOnEngine(use, sandbox, signal);
+    return await times.time("engine", () => startOnEngine(use, sandbox, signal));
   } finally {
     leave.release();
   }

@@ -8,6 +8,7 @@ import { refusalOf } from "./refusal.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { recordCrash, startAdmitted, startedChanges } from "./start-sandbox.ts";
 import type { WakeResult } from "./wake-flights.ts";
+import { WakeTimes, wakeWaits } from "./wake-times.ts";
 
 /** Who asks for a wake, for the record. `insist` starts even a sandbox that is held back in a crash loop. */
 export type WakeRequest = {
@@ -18,15 +19,19 @@ export type WakeRequest = {
 };
 
 /**
- * Starts a sandbox that sleeps, once for all who ask meanwhile. It ends an idle stop under way, and waits for one that
+ * Starts a sandbox that sleeps, once for all who ask meanwhile. It ends an idle stop under attempt, and waits for one that
  * was asked for before it starts the sandbox again. Leaving does not cancel it.
  */
 export async function wakeSandbox(use: Collaborators, id: SandboxId, request: WakeRequest): Promise<WakeResult> {
   use.drains.get(id)?.giveWay();
   const begun = performance.now();
   return use.flights.join(id, async (signal) => {
-    const result = await use.lock.run(id, () => wakeAlone(use, id, request, signal));
-    return note(use, id, request, result, Math.round(performance.now() - begun));
+    const times = new WakeTimes();
+    const result = await use.lock.run(id, () => {
+      times.add("lock", performance.now() - begun);
+      return wakeAlone(use, id, request, { signal, times });
+    });
+    return note(use, id, request, result, { tookMs: performance.now() - begun, times });
   });
 }
 
@@ -35,39 +40,48 @@ function note(
   id: SandboxId,
   request: WakeRequest,
   result: WakeResult,
-  durationMs: number,
+  { tookMs, times }: { tookMs: number; times: WakeTimes },
 ): WakeResult {
   const { insist, ...asked } = request;
+  const durationMs = Math.round(tookMs);
   const common = { ...asked, durationMs };
   if (result.outcome === "ready") {
     if (result.wasRunning) return result;
-    use.metrics.woke("ready", durationMs);
+    use.metrics.woke("ready", tookMs, times);
+    const spent = Object.fromEntries(wakeWaits.map((wait) => [`${wait}Ms`, rounded(times.spent(wait))]));
+    use.logger.info({ sandbox: id, cause: asked.cause, tookMs: rounded(tookMs), ...spent }, "a sandbox woke up");
     use.records.note(id, { kind: "wake", outcome: "ready", ...common });
     return { ...result, durationMs };
   }
   const outcome = result.outcome === "refused" ? result.refusal.code : result.outcome;
-  use.metrics.woke(outcome, durationMs);
+  use.metrics.woke(outcome, tookMs, times);
   if (outcome !== "not_found") use.records.note(id, { kind: "refuse", outcome, ...common });
   return result;
 }
+
+function rounded(milliseconds: number): number {
+  return Math.round(milliseconds * 10) / 10;
+}
+
+type Attempt = { readonly signal: AbortSignal; readonly times: WakeTimes };
 
 async function wakeAlone(
   use: Collaborators,
   id: SandboxId,
   request: WakeRequest,
-  signal: AbortSignal,
+  attempt: Attempt,
 ): Promise<WakeResult> {
   const { engine, records } = use;
   const sandbox = records.get(id);
-  if (sandbox === undefined || signal.aborted) return refused(gone(sandbox));
+  if (sandbox === undefined || attempt.signal.aborted) return refused(gone(sandbox));
   try {
-    if (sandbox.status === "paused") return await resume(use, sandbox, request, signal);
-    if (sandbox.status !== "running") return await start(use, sandbox, request, signal);
+    if (sandbox.status === "paused") return await resume(use, sandbox, request, attempt);
+    if (sandbox.status !== "running") return await start(use, sandbox, request, attempt);
     const state = await engine.inspect(id);
     if (state.state === "running") return { ...ready(sandbox), wasRunning: true };
-    if (state.state === "paused") return await resume(use, sandbox, request, signal);
+    if (state.state === "paused") return await resume(use, sandbox, request, attempt);
     const ended = await recordCrash(use, id, state);
-    return ended === undefined ? refused(gone(ended)) : await start(use, ended, request, signal);
+    return ended === undefined ? refused(gone(ended)) : await start(use, ended, request, attempt);
   } catch (error) {
     use.logger.error({ sandbox: id, err: error }, "a wake failed");
     return refused(refusalOf(error));
@@ -83,7 +97,7 @@ async function start(
   use: Collaborators,
   sandbox: Sandbox,
   request: WakeRequest,
-  signal: AbortSignal,
+  attempt: Attempt,
 ): Promise<WakeResult> {
   const { records, now } = use;
   const { id } = sandbox;
@@ -91,7 +105,7 @@ async function start(
   if (held !== undefined) return refused(held as WakeRefusal);
   const event = { kind: "change", cause: request.cause } as const;
   const waking = records.change(id, { status: "waking" }, event) ?? sandbox;
-  const start = await startAdmitted(use, waking, signal);
+  const start = await startAdmitted(use, waking, attempt);
   const current = records.get(id);
   if (current === undefined) return refused(gone(current));
   if (!start.started) {
@@ -115,12 +129,12 @@ async function resume(
   use: Collaborators,
   sandbox: Sandbox,
   request: WakeRequest,
-  signal: AbortSignal,
+  attempt: Attempt,
 ): Promise<WakeResult> {
   const { engine, records, now } = use;
   const { id } = sandbox;
-  const state = await engine.setDesired(id, "running").catch(() => undefined);
-  if (state?.state !== "running") return start(use, sandbox, request, signal);
+  const state = await attempt.times.time("engine", () => engine.setDesired(id, "running").catch(() => undefined));
+  if (state?.state !== "running") return start(use, sandbox, request, attempt);
   const event = { kind: "change", cause: request.cause } as const;
   const changes = { status: "running", reason: null, run: runOf(sandbox, state), awakeSince: now() } as const;
   const running = records.change(id, { ...changes, startedAt: state.startedAt }, event, state.endpoints);
