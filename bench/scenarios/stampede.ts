@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { Pool } from "undici";
 import { type Scenario, WrongAnswerError } from "../scenario.ts";
-import { createSandbox, readCounter, startStack, stopSandbox } from "../stack.ts";
+import { createSandbox, readCounter, sleepSandbox, startStack } from "../stack.ts";
 
 /** Many requests at once for one sleeping sandbox: one start, and an answer for each of them. */
 export const stampede: Scenario = {
@@ -20,7 +20,7 @@ export const stampede: Scenario = {
       return `${answer.statusCode} ${await answer.body.text()}`;
     };
     if (!(await ask()).startsWith("200 started as ")) throw new WrongAnswerError("the app does not answer");
-    await stopSandbox(stack, sandbox);
+    await sleepSandbox(stack, sandbox, "stop");
     const startsBefore = await starts();
     const wakesBefore = await readCounter(stack, "sandboxd_wakes_total");
     const begun = performance.now();

@@ -1,11 +1,6 @@
-import { join } from "node:path";
 import t, { type Test } from "tap";
-import { newSandboxId } from "../sandboxes/create-sandbox.ts";
-import { newSandbox } from "../sandboxes/sandbox.ts";
-import { Database } from "../sqlite/database.ts";
-import { SandboxStore } from "../sqlite/sandbox-store.ts";
 import { newDirectory, startControl } from "../testing/control.ts";
-import { policy } from "../testing/fixture.ts";
+import { putSandboxes } from "../testing/many-sandboxes.ts";
 
 const count = 10_000;
 /** What the specification promises on a quiet machine, in milliseconds, times what a busy one may take. */
@@ -14,29 +9,9 @@ const bootMs = 10_000 * patience;
 const syncMs = 1_000 * patience;
 const pageMs = 20 * patience;
 
-/** As a machine leaves them that was switched off: a part of them was running. */
 function dataOf(t: Test): string {
   const directory = newDirectory(t);
-  const database = new Database(join(directory, "state", "sandboxd.db"), () => {});
-  const store = new SandboxStore(database);
-  database.transaction(() => {
-    for (let n = 0; n < count; n++) {
-      const sandbox = newSandbox(
-        newSandboxId(),
-        { ...policy, cmd: ["node", "server.js"], labels: { n: `${n % 100}` } },
-        n,
-      );
-      const isUp = n % 5 === 0;
-      const life = {
-        status: isUp ? "running" : "stopped",
-        startedAt: isUp ? n : null,
-        awakeSince: isUp ? n : null,
-      } as const;
-      store.put({ ...sandbox, ...life });
-      store.putLabels(sandbox);
-    }
-  });
-  database.close();
+  putSandboxes(directory, count);
   return directory;
 }
 
