@@ -71,39 +71,29 @@ function summarise(
   floors: readonly Waking[],
   wakes: readonly Waking[],
 ): readonly Measurement[] {
-  const label = `p${share * 100}`;
-  const floor = phasesOf(floors, share);
-  const own = phasesOf(wakes, share);
-  const row = (what: string, value: number, remark: string) => ({
-    name: `${name}: ${what}, ${label}`,
-    value,
-    unit: "ms",
-    remark,
-  });
-  const describe = ({ engine, app }: Phases) => `engine ${engine.toFixed(1)} ms, then ${app.toFixed(1)} ms`;
-  return [
-    row("floor", floor.all, `${describe(floor)}; ${spread(floors)}`),
-    row("first byte", own.all, `${describe(own)}; ${spread(wakes)}`),
-    row(
-      "first byte − floor",
-      own.all - floor.all,
-      describe({ engine: own.engine - floor.engine, app: own.app - floor.app }),
+  // Compared within a round: a slow moment of the machine slows both.
+  const added = wakes.map((waking, round) => minus(waking, floors[round]!));
+  const row = (what: string, wakings: readonly Waking[]) => ({
+    name: `${name}: ${what}, p${share * 100}`,
+    value: quantile(
+      wakings.map(({ firstByteMs }) => firstByteMs),
+      share,
     ),
-  ];
+    unit: "ms",
+    remark: describe(wakings, share),
+  });
+  return [row("floor", floors), row("first byte", wakes), row("first byte − floor", added)];
 }
 
-type Phases = { readonly engine: number; readonly app: number };
-
-function phasesOf(wakings: readonly Waking[], share: number): Phases & { readonly all: number } {
-  const of = (read: (waking: Waking) => number) => quantile(wakings.map(read), share);
-  return {
-    all: of(({ firstByteMs }) => firstByteMs),
-    engine: of(({ engineMs }) => engineMs),
-    app: of(({ engineMs, firstByteMs }) => firstByteMs - engineMs),
-  };
+function minus(waking: Waking, floor: Waking): Waking {
+  return { engineMs: waking.engineMs - floor.engineMs, firstByteMs: waking.firstByteMs - floor.firstByteMs };
 }
 
-function spread(wakings: readonly Waking[]): string {
+/** Both phases and how far the whole lies apart. */
+function describe(wakings: readonly Waking[], share: number): string {
+  const of = (read: (waking: Waking) => number) => quantile(wakings.map(read), share).toFixed(1);
+  const engine = of(({ engineMs }) => engineMs);
+  const rest = of(({ engineMs, firstByteMs }) => firstByteMs - engineMs);
   const all = wakings.map(({ firstByteMs }) => firstByteMs);
-  return `${Math.round(Math.min(...all))} to ${Math.round(Math.max(...all))} ms`;
+  return `engine ${engine} ms, then ${rest} ms; ${Math.round(Math.min(...all))} to ${Math.round(Math.max(...all))} ms`;
 }
