@@ -6,7 +6,15 @@ import { openBareContainer } from "./bare-container.ts";
 import { openBareProcess } from "./bare-process.ts";
 import { firstByte } from "./first-byte.ts";
 import { type Measurement, type ScenarioOptions, WrongAnswerError } from "./scenario.ts";
-import { createCommand, readCounter, type Sandbox, type Stack, sleepSandbox, startStack } from "./stack.ts";
+import {
+  countStarts,
+  createCommand,
+  readCounter,
+  type Sandbox,
+  type Stack,
+  sleepSandbox,
+  startStack,
+} from "./stack.ts";
 import { quantile } from "./statistics.ts";
 
 const source = readFileSync(new URL("apps/starts/server.mjs", import.meta.url), "utf8");
@@ -51,18 +59,24 @@ async function wakeBare(bare: BareApp, mode: SleepMode): Promise<Waking> {
 /** The engine's part is what control has counted as the wake, from the gateway's call to a running sandbox. */
 async function wakeSandbox(stack: Stack, sandbox: Sandbox, mode: SleepMode): Promise<Waking> {
   await sleepSandbox(stack, sandbox, mode);
-  const before = await readWakes(stack);
+  const before = await readWakes(stack, sandbox);
   const begun = performance.now();
   await firstByte({ address: "127.0.0.1", port: stack.gateway.port }, sandbox.host);
   const firstByteMs = performance.now() - begun;
-  const after = await readWakes(stack);
+  const after = await readWakes(stack, sandbox);
   if (after.count !== before.count + 1) throw new WrongAnswerError(`${after.count - before.count} wakes, not one`);
+  const starts = after.starts - before.starts;
+  if (starts !== (mode === "stop" ? 1 : 0)) throw new WrongAnswerError(`${starts} starts of the app after a ${mode}`);
   return { engineMs: (after.seconds - before.seconds) * 1000, firstByteMs };
 }
 
-async function readWakes(stack: Stack): Promise<{ readonly count: number; readonly seconds: number }> {
+async function readWakes(stack: Stack, sandbox: Sandbox) {
   const metric = "sandboxd_wake_duration_seconds";
-  return { count: await readCounter(stack, `${metric}_count`), seconds: await readCounter(stack, `${metric}_sum`) };
+  return {
+    count: await readCounter(stack, `${metric}_count`),
+    seconds: await readCounter(stack, `${metric}_sum`),
+    starts: await countStarts(sandbox),
+  };
 }
 
 function summarise(

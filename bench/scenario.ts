@@ -70,7 +70,7 @@ export const shortScale: Scale = {
   sockets: 50,
   settleSeconds: 0.1,
   stampede: 50,
-  wakes: 2,
+  wakes: 1,
   cycles: 2,
   sandboxes: 500,
 };

@@ -121,6 +121,11 @@ export async function appPort({ directory }: Sandbox): Promise<number> {
   }
 }
 
+/** How often a sandbox that runs `apps/starts` has started. */
+export async function countStarts({ directory }: Sandbox): Promise<number> {
+  return (await readFile(join(directory, "starts"), "utf8")).split("\n").length - 1;
+}
+
 /** Puts a sandbox to sleep, whatever it does. */
 export async function sleepSandbox(stack: Stack, { id }: Sandbox, mode: "stop" | "pause"): Promise<void> {
   await callApi(stack, "POST", `/v1/sandboxes/${id}/stop`, { mode, drain_seconds: 1 });
