@@ -11,6 +11,9 @@ import { shortScale, WrongAnswerError } from "./scenario.ts";
 import { scenarios } from "./scenarios/scenarios.ts";
 import { targets } from "./targets.ts";
 
+// Every scenario starts control, a gateway and an app, and the machine may be busy.
+t.setTimeout(600_000);
+
 const options = { scale: shortScale, note: () => {} };
 
 for (const scenario of scenarios) {

@@ -60,9 +60,9 @@ export async function untilListening(port: number): Promise<void> {
   }
 }
 
-export function isListening(port: number): Promise<boolean> {
+export function isListening(port: number, host = "127.0.0.1"): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ port, host: "127.0.0.1" });
+    const socket = connect({ port, host });
     const end = (listening: boolean) => {
       socket.destroy();
       resolve(listening);

@@ -53,6 +53,7 @@ function scaleFrom({ short, rounds, seconds }: { short: boolean; rounds?: string
   return {
     ...scale,
     rounds: Number(rounds ?? scale.rounds),
+    wakes: Number(rounds ?? scale.wakes),
     secondsPerRound: Number(seconds ?? scale.secondsPerRound),
   };
 }

@@ -13,6 +13,10 @@ export type Scale = {
   readonly settleSeconds: number;
   readonly stampede: number;
   readonly wakes: number;
+  /** Sleeps and wakes while clients never cease to ask. */
+  readonly cycles: number;
+  /** Rows in control's database. */
+  readonly sandboxes: number;
 };
 
 export type ScenarioOptions = {
@@ -54,6 +58,8 @@ export const wholeScale: Scale = {
   settleSeconds: 2,
   stampede: 1_000,
   wakes: 21,
+  cycles: 200,
+  sandboxes: 10_000,
 };
 
 export const shortScale: Scale = {
@@ -64,5 +70,7 @@ export const shortScale: Scale = {
   sockets: 50,
   settleSeconds: 0.1,
   stampede: 50,
-  wakes: 2,
+  wakes: 1,
+  cycles: 2,
+  sandboxes: 500,
 };

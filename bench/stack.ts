@@ -2,19 +2,23 @@ import { mkdtempSync } from "node:fs";
 import { cp, mkdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { ulid } from "ulid";
 import { request } from "undici";
+import type { Variables } from "#contract/environment.ts";
 import { type Child, firstLine, startChild } from "./child.ts";
 import { tokenKey } from "./tokens.ts";
 
-/** What is measured: the real control with the process engine, and the real gateway with one worker. */
+/** What is measured: the real control, with the process engine unless the environment names another, and the real gateway with one worker. */
 export interface Stack extends AsyncDisposable {
   readonly gateway: { readonly pid: number; readonly port: number };
   /** `host:port` of control's API. */
   readonly api: string;
   readonly dataDirectory: string;
+  /** From the start of control's process until it listens, in milliseconds. */
+  readonly bootMs: number;
 }
 
 export type Sandbox = {
@@ -32,14 +36,17 @@ const apps = fileURLToPath(new URL("apps/", import.meta.url));
 export type StackOptions = {
   readonly profileDirectory?: string | undefined;
   /** What differs from the environment that a stack has anyway. */
-  readonly environment?: Readonly<Record<string, string>>;
+  readonly environment?: Variables | undefined;
+  /** Puts into the data directory what control shall find there. */
+  readonly prepare?: (dataDirectory: string) => void;
 };
 
-export async function startStack({ profileDirectory, environment }: StackOptions = {}): Promise<Stack> {
+export async function startStack({ profileDirectory, environment, prepare }: StackOptions = {}): Promise<Stack> {
   await using started = new AsyncDisposableStack();
   // Short, since a unix socket is put there.
   const dataDirectory = mkdtempSync(join(tmpdir(), "bench-"));
   started.defer(() => rm(dataDirectory, { recursive: true, force: true }));
+  prepare?.(dataDirectory);
   const env = {
     PATH: process.env.PATH,
     SANDBOXD_ENV_FILE: join(dataDirectory, "none"),
@@ -59,13 +66,16 @@ export async function startStack({ profileDirectory, environment }: StackOptions
   const preview = await listening(gateway, "preview");
   // An edge in front of the gateway cannot be told port 0.
   const controlEnv = { ...env, SANDBOXD_GATEWAY_URL: `http://${preview}` };
+  const begun = performance.now();
   const control = started.use(startChild(process.execPath, [join(root, "control", "main.ts")], { env: controlEnv }));
   const api = await listening(control, "api");
+  const bootMs = performance.now() - begun;
   const all = started.move();
   return {
     gateway: { pid: gateway.pid, port: Number(preview.slice(preview.lastIndexOf(":") + 1)) },
     api,
     dataDirectory,
+    bootMs,
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }
@@ -78,13 +88,26 @@ export async function createSandbox(
   visibility: "public" | "private" = "public",
 ): Promise<Sandbox> {
   const id = ulid();
-  const directory = join(stack.dataDirectory, "workspaces", id, "workspace", "app");
+  const directory = workspaceOf(stack, id);
   await mkdir(directory, { recursive: true });
   await cp(join(apps, app), directory, { recursive: true });
-  const made = (await callApi(stack, "POST", "/v1/sandboxes", { id, ports: [3000], cmd, visibility })) as {
+  return await create(stack, { id, cmd, visibility });
+}
+
+/** Makes a sandbox that runs this command, in a workspace that the engine makes. */
+export async function createCommand(stack: Stack, cmd: readonly string[]): Promise<Sandbox> {
+  return await create(stack, { id: ulid(), cmd, visibility: "public" });
+}
+
+async function create(
+  stack: Stack,
+  sandbox: { readonly id: string; readonly cmd: readonly string[]; readonly visibility: "public" | "private" },
+): Promise<Sandbox> {
+  const made = (await callApi(stack, "POST", "/v1/sandboxes", { ports: [3000], ...sandbox })) as {
     previews: [{ url: string }];
   };
-  return { id, host: new URL(made.previews[0].url).host, directory };
+  const directory = workspaceOf(stack, sandbox.id);
+  return { id: sandbox.id, host: new URL(made.previews[0].url).host, directory };
 }
 
 /** Where a sandbox's app really listens, once it has left that in the file `port`. */
@@ -98,9 +121,14 @@ export async function appPort({ directory }: Sandbox): Promise<number> {
   }
 }
 
+/** How often a sandbox that runs `apps/starts` has started. */
+export async function countStarts({ directory }: Sandbox): Promise<number> {
+  return (await readFile(join(directory, "starts"), "utf8")).split("\n").length - 1;
+}
+
 /** Puts a sandbox to sleep, whatever it does. */
-export async function stopSandbox(stack: Stack, { id }: Sandbox): Promise<void> {
-  await callApi(stack, "POST", `/v1/sandboxes/${id}/stop`, { drain_seconds: 1 });
+export async function sleepSandbox(stack: Stack, { id }: Sandbox, mode: "stop" | "pause"): Promise<void> {
+  await callApi(stack, "POST", `/v1/sandboxes/${id}/stop`, { mode, drain_seconds: 1 });
 }
 
 /** The sum of one of control's counters over its labels. */
@@ -108,6 +136,10 @@ export async function readCounter({ api }: Stack, name: string): Promise<number>
   const { body } = await request(`http://${api}/metrics`);
   const lines = (await body.text()).split("\n").filter((line) => line.startsWith(name));
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
+}
+
+function workspaceOf({ dataDirectory }: Stack, id: string): string {
+  return join(dataDirectory, "workspaces", id, "workspace", "app");
 }
 
 async function callApi({ api }: Stack, method: "POST", path: string, sent: object): Promise<unknown> {

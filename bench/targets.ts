@@ -20,6 +20,13 @@ export const targets: Readonly<Record<string, Target>> = {
   "stampede: starts": { most: 1, least: 1 },
   "stampede: answers lost": { most: 0 },
   "wake: first byte − floor, p50": { most: 25 },
+  "wake-docker: first byte − floor, p50": { most: 25 },
+  "paused: first byte, p50": { most: 50 },
+  "paused-docker: first byte, p50": { most: 50 },
+  "cycles: failed requests": { most: 0 },
+  "ten-thousand: list page": { most: 20 },
+  "ten-thousand: full sync of a gateway": { most: 1_000 },
+  "ten-thousand: boot with reconcile": { most: 10_000 },
   "activity: transactions per second": { most: 1 },
 };
 

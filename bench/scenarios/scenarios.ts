@@ -1,13 +1,16 @@
 import type { Scenario } from "../scenario.ts";
 import { activity } from "./activity.ts";
 import { bodies } from "./bodies.ts";
+import { cycles } from "./cycles.ts";
 import { echo } from "./echo.ts";
 import { edge } from "./edge.ts";
+import { paused, pausedDocker } from "./paused.ts";
 import { privatePreview } from "./private.ts";
 import { proxy } from "./proxy.ts";
 import { sockets } from "./sockets.ts";
 import { stampede } from "./stampede.ts";
-import { wake } from "./wake.ts";
+import { tenThousand } from "./ten-thousand.ts";
+import { wake, wakeDocker } from "./wake.ts";
 
 /** Every scenario, in the order in which they run. */
 export const scenarios: readonly Scenario[] = [
@@ -19,5 +22,10 @@ export const scenarios: readonly Scenario[] = [
   sockets,
   stampede,
   wake,
+  wakeDocker,
+  paused,
+  pausedDocker,
+  cycles,
+  tenThousand,
   activity,
 ];

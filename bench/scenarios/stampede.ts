@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { Pool } from "undici";
 import { type Scenario, WrongAnswerError } from "../scenario.ts";
-import { createSandbox, readCounter, startStack, stopSandbox } from "../stack.ts";
+import { countStarts, createSandbox, readCounter, sleepSandbox, startStack } from "../stack.ts";
 
 /** Many requests at once for one sleeping sandbox: one start, and an answer for each of them. */
 export const stampede: Scenario = {
@@ -12,7 +12,6 @@ export const stampede: Scenario = {
   async run({ scale, profileDirectory }) {
     await using stack = await startStack({ profileDirectory });
     const sandbox = await createSandbox(stack, "starts", ["node", "server.mjs"]);
-    const starts = async () => (await readFile(join(sandbox.directory, "starts"), "utf8")).split("\n").length - 1;
     const { gateway } = stack;
     await using pool = asDisposable(new Pool(`http://127.0.0.1:${gateway.port}`, { connections: scale.stampede }));
     const ask = async () => {
@@ -20,8 +19,8 @@ export const stampede: Scenario = {
       return `${answer.statusCode} ${await answer.body.text()}`;
     };
     if (!(await ask()).startsWith("200 started as ")) throw new WrongAnswerError("the app does not answer");
-    await stopSandbox(stack, sandbox);
-    const startsBefore = await starts();
+    await sleepSandbox(stack, sandbox, "stop");
+    const startsBefore = await countStarts(sandbox);
     const wakesBefore = await readCounter(stack, "sandboxd_wakes_total");
     const begun = performance.now();
     const answers = await Promise.allSettled(Array.from({ length: scale.stampede }, ask));
@@ -32,7 +31,7 @@ export const stampede: Scenario = {
     return [
       {
         name: "stampede: starts",
-        value: (await starts()) - startsBefore,
+        value: (await countStarts(sandbox)) - startsBefore,
         unit: "",
         remark: `${wakes} wakes in control`,
       },
