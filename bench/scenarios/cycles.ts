@@ -1,4 +1,5 @@
 import { runCycles } from "../../e2e/sleep-wake.ts";
+import { openSleeper } from "../../e2e/sleeper.ts";
 import type { Scenario } from "../scenario.ts";
 
 const shownFailures = 5;
@@ -11,7 +12,8 @@ export const cycles: Scenario = {
   name: "cycles",
   parts: [],
   async run({ scale, note }) {
-    const report = await runCycles(scale.cycles, { note });
+    await using sleeper = await openSleeper("process");
+    const report = await runCycles(sleeper.pair, scale.cycles, { ...sleeper, note });
     for (const failure of report.failures.slice(0, shownFailures)) note(failure);
     const answered = Object.entries(report.answered).map(([kind, count]) => `${count} × ${kind}`);
     const all = Object.values(report.answered).reduce((sum, count) => sum + count, 0);
