@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,6 +26,13 @@ t.test("sandboxd explains itself, and refuses what it does not know", async (t) 
   for (const args of [[], ["heal"], ["doctor", "now"], ["doctor", "--loud"]]) {
     t.match(await run(args), { status: 2, stdout: "", stderr: /usage: sandboxd/ }, args.join(" "));
   }
+});
+
+t.test("sandboxd is what npx starts by that name, and a program of its own", async (t) => {
+  const { bin } = JSON.parse(readFileSync(join(import.meta.dirname, "..", "package.json"), "utf8"));
+  t.strictSame(bin, { sandboxd: "cli/main.ts" });
+  t.equal(statSync(program).mode & 0o111, 0o111);
+  t.match(readFileSync(program, "utf8"), /^#!\/usr\/bin\/env node\n/);
 });
 
 t.test("sandboxd doctor finds nothing of a stack that is not there, in time, and fails", async (t) => {

@@ -10,6 +10,7 @@ import { missingPart } from "./parts/parts.ts";
 import { startStack } from "./stack.ts";
 
 const skip = missingPart("traefik");
+t.setTimeout(600_000);
 const program = join(import.meta.dirname, "..", "cli", "main.ts");
 
 type Stack = Awaited<ReturnType<typeof startStack>>;

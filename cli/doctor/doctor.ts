@@ -36,7 +36,7 @@ export const checks: readonly Check[] = [
 export type Finding = Verdict & { readonly name: string };
 
 /** A check that takes longer has found out that something does not answer. */
-const patienceMs = 3_500;
+const patienceMs = 3_000;
 
 /** Runs all of them at once. Takes no longer than the patience with the slowest one, whatever hangs; never rejects. */
 export async function examine(
@@ -53,7 +53,8 @@ async function runOne(check: Check, config: CliConfig, signal: AbortSignal, with
   const late = Promise.withResolvers<readonly Verdict[]>();
   // A little after what heeds the signal: that one knows better what it waited for.
   const timer = setTimeout(
-    () => late.resolve([{ status: "fail", message: `could not be looked at within ${withinMs / 1000} s` }]),
+    () =>
+      late.resolve([{ status: "fail", message: `could not be looked at within ${(withinMs / 1000).toFixed(1)} s` }]),
     withinMs + 200,
   );
   try {

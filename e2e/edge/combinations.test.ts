@@ -7,6 +7,8 @@ import { combinations, startEdge, type TestEdge } from "./edge.ts";
 import { checksumOf, madeUpBytes } from "./made-up-bytes.ts";
 
 const skip = missingPart("traefik");
+// A gigabyte at a time, sixteen times over.
+t.setTimeout(900_000);
 const mebibyte = 2 ** 20;
 const gibibyte = 2 ** 30;
 const whole = await checksumOf(madeUpBytes(gibibyte));
