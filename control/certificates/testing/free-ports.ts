@@ -28,5 +28,8 @@ async function isFree(port: number): Promise<boolean> {
 }
 
 function isListening(socket: NodeJS.EventEmitter): Promise<boolean> {
-  return Promise.race([once(socket, "listening").then(() => true), once(socket, "error").then(() => false)]);
+  return once(socket, "listening").then(
+    () => true,
+    () => false,
+  );
 }
