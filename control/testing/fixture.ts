@@ -10,34 +10,14 @@ import { RouteFeed } from "../routes/route-feed.ts";
 import type { Collaborators } from "../sandboxes/collaborators.ts";
 import { createSandbox, newSandboxId } from "../sandboxes/create-sandbox.ts";
 import { GatewayWorkers } from "../sandboxes/gateway-workers.ts";
-import type { Sandbox, SandboxPolicy } from "../sandboxes/sandbox.ts";
+import { defaultPolicy, type Sandbox, type SandboxPolicy } from "../sandboxes/sandbox.ts";
 import { Database } from "../sqlite/database.ts";
 import { EventStore } from "../sqlite/event-store.ts";
 import { MemoryEngine } from "./memory-engine.ts";
 
 export const silent = pino({ level: "silent" });
 
-export const policy: SandboxPolicy = {
-  ports: [3000],
-  image: null,
-  cmd: ["app"],
-  env: {},
-  visibility: "public",
-  idlePolicy: "sleep",
-  idleSeconds: null,
-  sleepMode: "stop",
-  memoryHigh: "4G",
-  memoryMax: "10G",
-  cpu: null,
-  disk: null,
-  hostPolicy: "localhost",
-  hostPolicyByPort: {},
-  wakePolicy: { classes: {} },
-  cors: null,
-  schedule: null,
-  labels: {},
-  external: { userId: null, projectId: null, workspaceId: null },
-};
+export const policy: SandboxPolicy = { ...defaultPolicy, ports: [3000], cmd: ["app"] };
 
 const defaultConfig: SandboxConfig = {
   setMemoryHigh: false,
