@@ -23,7 +23,8 @@ export async function openDockerNetwork(): Promise<DockerNetwork> {
       const left = await docker("ps", "--all", "--quiet", "--filter", `network=${name}`);
       if (left.length > 0) await docker("rm", "--force", ...left);
       // Control makes it with the first sandbox.
-      await docker("network", "rm", name).catch(() => {});
+      const networks = await docker("network", "ls", "--quiet", "--filter", `name=^${name}$`);
+      if (networks.length > 0) await docker("network", "rm", ...networks);
     },
   };
 }

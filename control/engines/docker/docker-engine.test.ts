@@ -49,6 +49,20 @@ async function open(t: Test, config: Config, changes: Partial<DockerEngineOption
 }
 
 function containerTests(t: Test, config: Config): void {
+  t.test("ensure() makes one network, whoever comes at once and whatever was left", async (t) => {
+    const network = `${config.network}-once`;
+    const { ensure, engine } = await open(t, config, { network });
+    const named = async () => (await docker.listNetworks({ filters: { name: [network] } })).length;
+    await Promise.all(Array.from({ length: 6 }, () => ensure()));
+    t.equal(await named(), 1);
+    const again = { Name: network, Driver: "bridge", CheckDuplicate: false, Labels: { ...config.labels } };
+    await docker.createNetwork(again);
+    t.equal(await named(), 2, "the daemon makes a second one");
+    const spec = await ensure();
+    t.equal((await engine.setDesired(spec.id, "running")).state, "running");
+    t.equal(await named(), 1);
+  });
+
   t.test("ensure() makes a container with nothing to gain and little to use up", async (t) => {
     const { ensure, container, dataDir } = await open(t, config);
     const spec = await ensure({ ports: [3000, 8080], env: { COLOR: "blue" }, memoryMaxBytes: 10 * 2 ** 30, cpu: 1.5 });

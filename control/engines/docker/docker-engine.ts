@@ -26,7 +26,7 @@ import { readLog } from "./log-reader.ts";
 import { hasMemoryHigh, setMemoryHigh } from "./memory-high.ts";
 import { canReclaim, reclaimMemory } from "./memory-reclaim.ts";
 import { PausedContainers } from "./paused-containers.ts";
-import { ensureNetwork } from "./sandbox-network.ts";
+import { SandboxNetwork } from "./sandbox-network.ts";
 import { Workspaces } from "./workspaces.ts";
 
 const defaultGraceSeconds = 10;
@@ -66,6 +66,7 @@ class DockerEngine implements SandboxEngine {
   readonly #client: DockerClient;
   readonly #facts: DaemonFacts;
   readonly #workspaces: Workspaces;
+  readonly #network: SandboxNetwork;
   readonly #events: ContainerEvents;
   readonly #watchers = new Set<(event: EngineEvent) => void>();
   /** Where the kernel has killed something for memory in the present run. */
@@ -81,6 +82,7 @@ class DockerEngine implements SandboxEngine {
     this.#client = client;
     this.#facts = new DaemonFacts({ ...options, client });
     this.#workspaces = new Workspaces({ client, dataDir, labels: options.labels });
+    this.#network = new SandboxNetwork(options.network, options.labels);
     this.#events = new ContainerEvents({ ...options, client });
     this.#events.watch((event) => this.#onEvent(event));
   }
@@ -117,7 +119,7 @@ class DockerEngine implements SandboxEngine {
       if (!hasWorkspace) await this.#workspaces.seed(spec.id, image.Id);
       if (isSame) return;
       if (existing !== undefined) await removeContainer(docker, containerName(spec.id));
-      await ensureNetwork(docker, this.#options.network, this.#options.labels);
+      await this.#network.ensure(docker);
       await docker.createContainer(withoutVolumes(options, Object.keys(image.Config.Volumes ?? {})));
     });
   }

@@ -2,28 +2,61 @@ import type Docker from "dockerode";
 import { labels } from "./container-options.ts";
 import { statusOf } from "./docker-client.ts";
 
-/** Makes the bridge network of the sandboxes unless there is one. Containers on it do not reach each other. */
-export async function ensureNetwork(
-  docker: Docker,
-  name: string,
-  extraLabels: Readonly<Record<string, string>>,
-): Promise<void> {
-  try {
-    await docker.getNetwork(name).inspect();
-    return;
-  } catch (error) {
-    if (statusOf(error) !== 404) throw error;
+/** The bridge network of the sandboxes. Containers on it do not reach each other. */
+export class SandboxNetwork {
+  readonly #name: string;
+  readonly #labels: Readonly<Record<string, string>>;
+  #ensuring: Promise<void> | undefined;
+
+  constructor(name: string, extraLabels: Readonly<Record<string, string>>) {
+    this.#name = name;
+    this.#labels = extraLabels;
   }
-  try {
-    await docker.createNetwork({
-      Name: name,
-      Driver: "bridge",
-      CheckDuplicate: true,
-      Options: { "com.docker.network.bridge.enable_icc": "false" },
-      Labels: { ...extraLabels, [labels.managed]: "true" },
+
+  /**
+   * Makes the network unless there is one. The daemon makes two of one name when two are asked for at once, and then no
+   * container can be put into either: all who come meanwhile wait for the first, and what an earlier control left twice is
+   * removed but for the oldest.
+   */
+  ensure(docker: Docker): Promise<void> {
+    this.#ensuring ??= this.#ensure(docker).finally(() => {
+      this.#ensuring = undefined;
     });
-  } catch (error) {
-    // Somebody else was faster.
-    if (statusOf(error) !== 409) throw error;
+    return this.#ensuring;
+  }
+
+  async #ensure(docker: Docker): Promise<void> {
+    if ((await this.#ids(docker)).length === 0) await this.#create(docker);
+    const [, ...others] = await this.#ids(docker);
+    for (const id of others) {
+      try {
+        await docker.getNetwork(id).remove();
+      } catch (error) {
+        // Something is in it, or it is gone.
+        if (statusOf(error) !== 403 && statusOf(error) !== 404) throw error;
+      }
+    }
+  }
+
+  /** Of all the networks of this name, the oldest first. */
+  async #ids(docker: Docker): Promise<readonly string[]> {
+    const alike = await docker.listNetworks({ filters: { name: [this.#name] } });
+    const ours = alike.filter(({ Name }) => Name === this.#name);
+    return ours.sort((a, b) => Date.parse(a.Created) - Date.parse(b.Created)).map(({ Id }) => Id);
+  }
+
+  async #create(docker: Docker): Promise<void> {
+    try {
+      await docker.createNetwork({
+        Name: this.#name,
+        Driver: "bridge",
+        CheckDuplicate: true,
+        Options: { "com.docker.network.bridge.enable_icc": "false" },
+        Labels: { ...this.#labels, [labels.managed]: "true" },
+      });
+    } catch (error) {
+      // Somebody else was faster.
+      if (statusOf(error) !== 409) throw error;
+    }
   }
 }
