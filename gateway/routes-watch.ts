@@ -17,7 +17,7 @@ export type RoutesWatchOptions = {
 const firstRetryMs = 20;
 /** A control that is away for less than this is merely starting. */
 const quietMs = 2_000;
-const longestRetryMs = 250;
+const longestRetryMs = 100;
 const silenceMs = heartbeatSeconds * 3_000;
 
 /** Keeps the routing table in step with control, for as long as the signal is not aborted, whatever control does. */
@@ -35,6 +35,7 @@ export async function watchRoutes(options: RoutesWatchOptions, signal: AbortSign
       });
     } catch (error) {
       if (signal.aborted) return;
+      options.table.fallBehind();
       awaySince = Math.min(awaySince, Date.now());
       if (!reported && Date.now() - awaySince >= quietMs) {
         options.logger.warn({ err: error }, "control is away: routes stay as they are");

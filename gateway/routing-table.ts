@@ -5,12 +5,13 @@ import type { SandboxId } from "#contract/sandbox-id.ts";
 /**
  * What the gateway remembers of every sandbox. Control is its only source; while control is away the last word stands.
  * Emits `route` with an id for each change of that sandbox's entry (a removal included), and `loaded` once, when the
- * first snapshot is in.
+ * first snapshot is in; `inStep` when control is heard again.
  */
-export class RoutingTable extends EventEmitter<{ route: [SandboxId]; loaded: [] }> {
+export class RoutingTable extends EventEmitter<{ route: [SandboxId]; loaded: []; inStep: [] }> {
   #routes = new Map<SandboxId, Route>();
   #epoch = "";
   #revision = 0;
+  #inStep = false;
 
   constructor() {
     super();
@@ -32,6 +33,16 @@ export class RoutingTable extends EventEmitter<{ route: [SandboxId]; loaded: [] 
     return this.#epoch !== "";
   }
 
+  /** Whether control is heard now: while it is not, there may be sandboxes that the table does not know. */
+  get inStep(): boolean {
+    return this.#inStep;
+  }
+
+  /** Control is not heard any more. */
+  fallBehind(): void {
+    this.#inStep = false;
+  }
+
   get size(): number {
     return this.#routes.size;
   }
@@ -46,6 +57,13 @@ export class RoutingTable extends EventEmitter<{ route: [SandboxId]; loaded: [] 
 
   /** Applies a message of the watch. A gap in the revisions is the watch's matter: it asks for a snapshot then. */
   apply(message: TableMessage): void {
+    this.#apply(message);
+    if (this.#inStep) return;
+    this.#inStep = true;
+    this.emit("inStep");
+  }
+
+  #apply(message: TableMessage): void {
     switch (message.type) {
       case "snapshot":
         return this.#replace(message);

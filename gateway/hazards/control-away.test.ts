@@ -40,6 +40,27 @@ t.test("sandboxes that run are served as if nothing was when control goes and co
   t.pass("no count was lost");
 });
 
+t.test("what came to be while control could not be heard is not called unknown for that", async (t) => {
+  const test = await startGateway(t);
+  const { control } = test;
+  await addRoute(test, routeTo(newId(), await okApp(t)));
+  const comes = routeTo(newId(), await okApp(t));
+  const host = `s-${comes.id.toLowerCase()}-3000.preview.${domain}`;
+  await control.stop();
+  await eventually(() => !test.gateway.table.inStep, "its silence is noticed");
+  const early = new RawClient(test.port).send(get(host)).whole();
+  control.publish(comes);
+  await control.start();
+  t.match(await early, /^HTTP\/1\.1 200 OK\r\n/);
+  await control.stop();
+  await eventually(() => !test.gateway.table.inStep, "its silence is noticed");
+  const begun = Date.now();
+  const unknown = host.replace(comes.id.toLowerCase(), newId().toLowerCase());
+  t.match(await exchangeBytes(test.port, get(unknown)), /^HTTP\/1\.1 404 Not Found\r\n/);
+  t.ok(Date.now() - begun < 5_000, "it is not waited for long");
+  t.match(await exchangeBytes(test.port, get(host)), /^HTTP\/1\.1 200 OK\r\n/);
+});
+
 t.test("the routes are in step again by themselves when control is back", async (t) => {
   const test = await startGateway(t);
   const { control, gateway } = test;

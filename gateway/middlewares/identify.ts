@@ -14,6 +14,9 @@ export type IdentifyOptions = {
 
 /** How long a request waits for the first word of control, in a gateway that has just started. */
 const firstSnapshotMs = 5_000;
+/** How long one for an unknown sandbox waits for control to be heard again, and how many do at once. */
+const unheardMs = 1_000;
+const mostUnheard = 1_000;
 
 /** Previews that are asked for come again and again: so many spellings of their hosts are kept parsed. */
 const keptHosts = 10_000;
@@ -21,6 +24,7 @@ const keptHosts = 10_000;
 /** Tells from the host which sandbox and port a request is for. Unknown ones are answered from memory. */
 export function identify({ domain, table, refuser, api }: IdentifyOptions): Middleware {
   const previews = new Map<string, ParsedHost>();
+  let unheard = 0;
   return (next) => (exchange) => {
     const host = previews.get(exchange.head.host) ?? parse(exchange.head.host);
     switch (host.kind) {
@@ -53,21 +57,36 @@ export function identify({ domain, table, refuser, api }: IdentifyOptions): Midd
     // Before the first snapshot nothing is known, so nothing may be called unknown.
     if (!table.loaded) return void whenLoaded(exchange).then(() => table.loaded && find(id, port, exchange, next));
     const route = table.get(id);
+    if (route === undefined && !table.inStep && unheard < mostUnheard) return void whenInStep(id, port, exchange, next);
     if (route === undefined || !route.ports.includes(port)) return refuser.refuse(exchange, "not_found");
     exchange.target = { id, port, route };
     next(exchange);
   }
 
   async function whenLoaded(exchange: Exchange): Promise<void> {
-    const { response } = exchange;
+    await happens("loaded", firstSnapshotMs, exchange);
+    if (!table.loaded) refuser.refuse(exchange, "control_unavailable", { retryAfterSeconds: 1 });
+  }
+
+  /** It may have been made since control was last heard. */
+  async function whenInStep(id: SandboxId, port: number, exchange: Exchange, next: Handler): Promise<void> {
+    unheard++;
+    await happens("inStep", unheardMs, exchange);
+    unheard--;
+    const route = table.get(id);
+    if (route === undefined) return refuser.refuse(exchange, "not_found");
+    find(id, port, exchange, next);
+  }
+
+  /** Resolves when the table says so, when the time is over, and when nobody waits any more. */
+  async function happens(event: "loaded" | "inStep", milliseconds: number, { response }: Exchange): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const patience = setTimeout(resolve, firstSnapshotMs);
-    table.once("loaded", resolve);
+    const patience = setTimeout(resolve, milliseconds);
+    table.once(event, resolve);
     response.once("close", resolve);
     await promise;
     clearTimeout(patience);
-    table.off("loaded", resolve);
+    table.off(event, resolve);
     response.off("close", resolve);
-    if (!table.loaded) refuser.refuse(exchange, "control_unavailable", { retryAfterSeconds: 1 });
   }
 }
