@@ -52,7 +52,10 @@ const app = `
   require("node:http").createServer((request, response) => response.end("hello")).listen(process.env.PORT, process.env.HOST);
 `;
 
-/** Kills so many times at random moments. Whatever is left running in the end is ended. */
+/**
+ * Kills so many times at random moments, and goes on until something was under way at one of them. Whatever is left running
+ * in the end is ended.
+ */
 export async function killAgainAndAgain({ kills, engine, note = () => {} }: CrashOptions): Promise<CrashReport> {
   await using outside = engine === "docker" ? await containersOutside() : processesOutside();
   const directory = await mkdtemp(join(tmpdir(), "crashes-"));
@@ -71,7 +74,7 @@ export async function killAgainAndAgain({ kills, engine, note = () => {} }: Cras
   const gateway = await GatewayProgram.start(environment);
   const trial = new Trial({ directory, environment, gateway, outside, engine });
   try {
-    for (let kill = 1; kill <= kills; kill++) {
+    for (let kill = 1; kill <= kills || !trial.hasCutOff; kill++) {
       await trial.round();
       if (kill % 50 === 0) note(`${kill} kills, ${trial.problems.length} problems`);
     }
@@ -115,6 +118,10 @@ class Trial {
     this.#visitors = new Visitors({ gateway: options.gateway.address, domain, scene });
   }
 
+  get hasCutOff(): boolean {
+    return Object.keys(this.#cutOff).length > 0;
+  }
+
   report(): CrashReport {
     const problems = [...this.problems, ...this.#visitors.problems];
     const { engine } = this.#options;
@@ -138,6 +145,8 @@ class Trial {
     const control = await this.#running();
     await this.#check(control);
     await this.#visitors.end();
+    const deadline = Date.now() + settlePatienceMs;
+    while (this.#options.gateway.workers.length !== workers && Date.now() < deadline) await delay(50);
     const { length } = this.#options.gateway.workers;
     if (length !== workers) this.problems.push(`the gateway has ${length} workers`);
     for (const { id } of await control.list()) {

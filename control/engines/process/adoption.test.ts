@@ -28,7 +28,7 @@ async function crashed(t: Test, code: string, mode = "running") {
   let state: EngineState | undefined;
   for await (const line of states) {
     state = JSON.parse(line);
-    if (state?.state === mode) break;
+    if (state?.state === (mode === "stopping" ? "running" : mode)) break;
   }
   return { dataDir, spec, state: state!, child };
 }
@@ -63,6 +63,21 @@ t.test("adoption after SIGKILL of control", { skip: !hasProcessTable && "needs /
     t.match(await engine.setDesired(spec.id, "stopped", { graceSeconds: 5 }), { state: "exited", exit });
     t.equal(readProcess(pid), undefined);
     t.match(events, [{ type: "ended", exit: { code: null, signal: null } }]);
+  });
+
+  t.test("openProcessEngine() takes nothing over that was told to end, and sees to its end", async (t) => {
+    const stubborn = `process.on("SIGTERM", () => setTimeout(() => process.exit(0), 500)); ${serverProgram}`;
+    const { dataDir, spec, state, child } = await crashed(t, stubborn, "stopping");
+    const record = join(dataDir, "processes", spec.id, "record.json");
+    await until("the stop", async () => (await readFile(record, "utf8")).includes('"stopping":true'));
+    await kill(child);
+    const pid = Number(state.runtime.pid);
+    t.ok(readProcess(pid), "it has not ended yet");
+    const { engine } = reopen(t, dataDir);
+    t.match(await engine.inspect(spec.id), { state: "exited", endpoints: [] });
+    await engine.ensure(spec);
+    t.match(await engine.setDesired(spec.id, "running"), { state: "running" });
+    t.equal(readProcess(pid), undefined, "there is one at a time");
   });
 
   t.test("openProcessEngine() notices the end of an adopted sandbox at once", async (t) => {

@@ -16,11 +16,9 @@ import {
   type SandboxSpec,
 } from "../sandbox-engine.ts";
 import { FreePorts } from "./free-ports.ts";
-import { ProcessSandbox } from "./process-sandbox.ts";
+import { defaultGraceSeconds, ProcessSandbox } from "./process-sandbox.ts";
 import { hasProcessTable } from "./process-table.ts";
 import { readRecord, type SandboxRecord } from "./sandbox-record.ts";
-
-const defaultGraceSeconds = 10;
 
 export type ProcessEngineOptions = {
   /** Holds `workspaces/<id>` and, below `processes/`, the records and logs of the sandboxes. */

@@ -26,6 +26,8 @@ import { SandboxLog } from "./sandbox-log.ts";
 import { type RunRecord, type SandboxRecord, writeRecord } from "./sandbox-record.ts";
 import { SandboxRun } from "./sandbox-run.ts";
 
+/** Between SIGTERM and SIGKILL, unless somebody says otherwise. */
+export const defaultGraceSeconds = 10;
 const loopback = "127.0.0.1";
 const mostLogBytes = 10 * 1024 * 1024;
 /** What matches no process: the leader of a run that ended before its pid was recorded. */
@@ -106,8 +108,8 @@ export class ProcessSandbox {
   }
 
   /**
-   * Takes over the process that the record tells of. What is half started, cannot be told from a stranger's or has lost
-   * its main process meanwhile counts as ended, and what is left of it is ended before the next start.
+   * Takes over the process that the record tells of. What is half started or half stopped, cannot be told from a stranger's
+   * or has lost its main process meanwhile counts as ended, and what is left of it is ended before the next start.
    */
   adopt(): void {
     const { run } = this.#record;
@@ -120,7 +122,7 @@ export class ProcessSandbox {
     this.#options.ports.adopt(ports);
     const leader = run.pid === null ? nobody : { pid: run.pid, startTime: run.startTime };
     const adopted = SandboxRun.adopt(leader, run.marks);
-    if (hasProcessTable && isRunning(leader)) {
+    if (hasProcessTable && isRunning(leader) && !run.stopping) {
       this.log.follow();
       this.#begin(adopted, run);
       // A pause or its end that was cut off before it was recorded has not happened.
@@ -129,7 +131,9 @@ export class ProcessSandbox {
       return;
     }
     this.#gone = adopted.gone.then(() => this.#options.ports.release(ports));
-    this.#save({ run: null });
+    if (!run.stopping) return this.#save({ run: null });
+    // It was told to end, and must not be taken for one that serves until it does.
+    void adopted.stop(defaultGraceSeconds).then(() => this.#trySave({ run: null }));
   }
 
   pause(): void {
@@ -137,6 +141,8 @@ export class ProcessSandbox {
   }
 
   async stop(graceSeconds: number): Promise<void> {
+    const { run } = this.#record;
+    if (this.#run !== undefined && run !== null) this.#trySave({ run: { ...run, stopping: true } });
     await this.#run?.stop(graceSeconds);
     await this.#gone;
   }

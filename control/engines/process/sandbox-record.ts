@@ -12,6 +12,8 @@ const run = decode.object({
   /** Epoch milliseconds. */
   startedAt: decode.count,
   paused: decode.boolean,
+  /** Its end was asked for: whoever finds it sees to that. */
+  stopping: decode.optional(decode.boolean),
   ports: decode.array(decode.object({ port: decode.count, upstreamPort: decode.count })),
   /** What every process of the run has in its environment. */
   marks: decode.array(decode.string),
