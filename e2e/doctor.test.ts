@@ -1,6 +1,6 @@
 /** `sandboxd doctor` on a real stack, whole and with parts of it gone. */
 import { execFile } from "node:child_process";
-import { rm, writeFile } from "node:fs/promises";
+import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { stringify } from "yaml";
@@ -107,7 +107,9 @@ t.test("sandboxd doctor names the file that freezes Traefik, and what is frozen"
   const api = { rule: "Host(`x.test`)", entryPoints: ["websecure"], service: "gateway" };
   await writeFile(join(dynamic, "api.yml"), stringify({ http: { routers: { api } } }));
   t.match((await doctor()).of("traefik")[0], { status: "fail", message: /goes on with an older api\.yml/ });
-  await writeFile(join(dynamic, "wake.yml"), "http: {routers: {}}\n");
+  // Whole, or Traefik may read it while it is empty, and be free for a moment.
+  await writeFile(join(stack.directory, "wake.yml"), "http: {routers: {}}\n");
+  await rename(join(stack.directory, "wake.yml"), join(dynamic, "wake.yml"));
   const [frozen, why] = (await doctor()).of("traefik");
   t.match(frozen, { status: "fail", message: /goes on with an older api\.yml/ }, "Traefik does not take it either");
   t.match(why, { status: "fail", message: /wake\.yml has an empty http\.routers/ });

@@ -130,10 +130,13 @@ export class ProcessSandbox {
       else adopted.signal("SIGCONT");
       return;
     }
-    this.#gone = adopted.gone.then(() => this.#options.ports.release(ports));
-    if (!run.stopping) return this.#save({ run: null });
+    this.#gone = adopted.gone.then(() => {
+      this.#options.ports.release(ports);
+      if (run.stopping) this.#trySave({ run: null });
+    });
     // It was told to end, and must not be taken for one that serves until it does.
-    void adopted.stop(defaultGraceSeconds).then(() => this.#trySave({ run: null }));
+    if (run.stopping) void adopted.stop(defaultGraceSeconds);
+    else this.#save({ run: null });
   }
 
   pause(): void {
