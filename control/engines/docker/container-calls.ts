@@ -7,9 +7,10 @@ const alreadySo = 304;
 const absent = 404;
 const conflict = 409;
 
-/** Whether an error says that there is no such container. */
+/** Whether an error says that there is no such container, or one that is on its way out. */
 export function isGone(error: unknown): boolean {
-  return statusOf(error) === absent;
+  const status = statusOf(error);
+  return status === absent || (status === conflict && /dead or marked for removal/.test((error as Error).message));
 }
 
 /** Starts a container, or lets a paused one go on. It tries and does not look first: a wake waits for this. */

@@ -11,6 +11,8 @@ const longestPauseMs = 2_000;
 export type ContainerEvent =
   | { readonly type: "start" | "oom" | "destroy"; readonly id: SandboxId }
   | { readonly type: "die"; readonly id: SandboxId; readonly exitCode: number }
+  /** A call had the daemon send a signal, told by its number. */
+  | { readonly type: "kill"; readonly id: SandboxId; readonly signal: string }
   /** The stream was away: anything may have happened. */
   | { readonly type: "gap" };
 
@@ -74,7 +76,8 @@ export class ContainerEvents {
   async #follow(connected: () => Promise<void>): Promise<void> {
     const { client, labels: extra } = this.#options;
     const { signal } = this.#closing;
-    const filters = { type: ["container"], event: ["start", "die", "oom", "destroy"], label: labelFilters(extra) };
+    const event = ["start", "kill", "die", "oom", "destroy"];
+    const filters = { type: ["container"], event, label: labelFilters(extra) };
     // The daemon answers before it listens to itself; asking for the time since now closes that gap.
     const since = (Date.now() / 1000).toFixed(3);
     await client.connect();
@@ -105,6 +108,7 @@ export function parseEvent(line: string): ContainerEvent | undefined {
   const id = parseSandboxId(Actor?.Attributes?.[labels.id] ?? "");
   if (id === undefined) return undefined;
   if (Action === "die") return { type: "die", id, exitCode: Number(Actor?.Attributes?.exitCode ?? 0) };
+  if (Action === "kill") return { type: "kill", id, signal: Actor?.Attributes?.signal ?? "" };
   if (Action === "start" || Action === "oom" || Action === "destroy") return { type: Action, id };
   return undefined;
 }

@@ -7,11 +7,12 @@ import { labels } from "./container-options.ts";
 const never = "0001-01-01T00:00:00Z";
 const signals = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
 
-/** What the daemon says about a container, in the engine's words. */
+/** What the daemon says about a container, in the engine's words; it may not know that memory ran out. */
 export function toEngineState(
   id: SandboxId,
   { Id, State, Config, NetworkSettings }: ContainerInspectInfo,
   network: string,
+  killedForMemory: boolean,
 ): EngineState {
   const isUp = State.Running || State.Paused;
   const wasUp = State.StartedAt !== never && State.StartedAt !== "";
@@ -20,7 +21,7 @@ export function toEngineState(
   return {
     id,
     state: State.Paused ? "paused" : isUp ? "running" : "exited",
-    exit: isUp || !wasUp ? null : toExit(State.ExitCode, State.OOMKilled),
+    exit: isUp || !wasUp ? null : toExit(State.ExitCode, State.OOMKilled || killedForMemory),
     startedAt: isUp ? Date.parse(State.StartedAt) : null,
     endpoints: isUp && address !== "" ? ports.map((port) => ({ port, address, upstreamPort: port })) : [],
     runtime: { container: Id.slice(0, 12), image: Config.Image, pid: isUp ? State.Pid : null },

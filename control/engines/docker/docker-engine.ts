@@ -24,6 +24,7 @@ import { DockerClient } from "./docker-client.ts";
 import { removeAbandonedHelpers } from "./helper-container.ts";
 import { readLog } from "./log-reader.ts";
 import { hasMemoryHigh, setMemoryHigh } from "./memory-high.ts";
+import { MemoryKills } from "./memory-kills.ts";
 import { canReclaim, reclaimMemory } from "./memory-reclaim.ts";
 import { PausedContainers } from "./paused-containers.ts";
 import { SandboxNetwork } from "./sandbox-network.ts";
@@ -31,7 +32,6 @@ import { Workspaces } from "./workspaces.ts";
 
 const defaultGraceSeconds = 10;
 const inspectAtOnce = 16;
-const killedExitCode = 137;
 
 export type DockerEngineOptions = {
   readonly socketPath: string;
@@ -69,8 +69,7 @@ class DockerEngine implements SandboxEngine {
   readonly #network: SandboxNetwork;
   readonly #events: ContainerEvents;
   readonly #watchers = new Set<(event: EngineEvent) => void>();
-  /** Where the kernel has killed something for memory in the present run. */
-  readonly #outOfMemory = new Set<SandboxId>();
+  readonly #memoryKills = new MemoryKills();
   readonly #paused = new PausedContainers();
   readonly #closing = new AbortController();
   #probing: Promise<unknown> = Promise.resolve();
@@ -141,7 +140,7 @@ class DockerEngine implements SandboxEngine {
     const found = await this.#find(id);
     if (found === undefined) return missing(id);
     if (desired === "running") await this.#limitMemory(found);
-    return this.#paused.see(toEngineState(id, found, this.#options.network));
+    return this.#see(id, found);
   }
 
   async remove(id: SandboxId, { workspace }: { workspace: boolean }): Promise<void> {
@@ -151,7 +150,7 @@ class DockerEngine implements SandboxEngine {
 
   async inspect(id: SandboxId): Promise<EngineState> {
     const found = await this.#find(id);
-    return this.#paused.see(found === undefined ? missing(id) : toEngineState(id, found, this.#options.network));
+    return found === undefined ? this.#paused.see(missing(id)) : this.#see(id, found);
   }
 
   async list(): Promise<readonly EngineState[]> {
@@ -220,6 +219,10 @@ class DockerEngine implements SandboxEngine {
     }
   }
 
+  #see(id: SandboxId, found: ContainerInspectInfo): EngineState {
+    return this.#paused.see(toEngineState(id, found, this.#options.network, this.#memoryKills.has(id)));
+  }
+
   async #limitMemory({ Id, State, Config }: ContainerInspectInfo): Promise<void> {
     const bytes = Number(Config.Labels[labels.memoryHigh] ?? 0);
     if (bytes === 0 || !hasMemoryHigh()) return;
@@ -234,18 +237,18 @@ class DockerEngine implements SandboxEngine {
     switch (event.type) {
       case "start":
         this.#paused.forget(event.id);
-        this.#outOfMemory.delete(event.id);
+        this.#memoryKills.onStart(event.id);
         return this.#notify({ type: "started", id: event.id });
       case "oom":
-        this.#outOfMemory.add(event.id);
-        return;
+        return this.#memoryKills.onOutOfMemory(event.id);
+      case "kill":
+        return this.#memoryKills.onKill(event.id, event.signal);
       case "die":
         this.#paused.forget(event.id);
         return this.#notify({ type: "ended", id: event.id, exit: await this.#exitOf(event) });
       case "destroy":
         this.#paused.forget(event.id);
-        this.#outOfMemory.delete(event.id);
-        return;
+        return this.#memoryKills.forget(event.id);
       case "gap":
         this.#paused.clear();
         return this.#notify({ type: "resync" });
@@ -256,11 +259,10 @@ class DockerEngine implements SandboxEngine {
     }
   }
 
-  /** The word that memory ran out may come after the end that it caused, and then the container knows. */
   async #exitOf({ id, exitCode }: { id: SandboxId; exitCode: number }): Promise<EngineExit> {
-    const isKilled = exitCode === killedExitCode && !this.#outOfMemory.has(id);
-    const known = isKilled ? await this.#find(id).catch(() => undefined) : undefined;
-    return toExit(exitCode, this.#outOfMemory.has(id) || known?.State.OOMKilled === true);
+    const isKnown = async () => (await this.#find(id).catch(() => undefined))?.State.OOMKilled === true;
+    await this.#memoryKills.onEnd(id, exitCode, isKnown);
+    return toExit(exitCode, this.#memoryKills.has(id));
   }
 
   #notify(event: EngineEvent): void {

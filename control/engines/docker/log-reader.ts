@@ -77,7 +77,8 @@ async function isRemoved({ isUp }: LogSource, happened: Promise<ContainerEvent["
 function nextChange({ id, events }: LogSource, signal: AbortSignal) {
   const { promise, resolve } = Promise.withResolvers<ContainerEvent["type"]>();
   const unwatch = events.watch((event) => {
-    if (event.type === "gap" || (event.id === id && event.type !== "die")) resolve(event.type);
+    const matters = event.type === "start" || event.type === "destroy";
+    if (event.type === "gap" || (matters && event.id === id)) resolve(event.type);
   });
   const abort = () => resolve("gap");
   signal.addEventListener("abort", abort, { once: true });
