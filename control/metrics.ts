@@ -21,7 +21,7 @@ export class Metrics {
   });
   readonly #wakeWaitSeconds = new Histogram({
     name: "sandboxd_wake_wait_seconds",
-    help: "Of wakes that succeeded: how long they waited for the sandbox's lock, for room on the machine and for the engine",
+    help: "Of wakes that succeeded: how long they waited for their lock, for room on the machine, for the engine to prepare them and to start them",
     labelNames: ["wait"],
     buckets: [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 60],
     registers: this.#registers,

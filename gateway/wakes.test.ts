@@ -7,7 +7,7 @@ import { eventually, freePort, routeTo, startApp } from "./hazards/test-gateway.
 import { sandboxId } from "./hazards/test-request.ts";
 import type { PortWait } from "./port-wait.ts";
 import { RoutingTable } from "./routing-table.ts";
-import { Wakes } from "./wakes.ts";
+import { dialPauseMs, Wakes } from "./wakes.ts";
 
 async function open(t: Test, port: number, more: Partial<Route> = {}) {
   const { control, client } = await startControl(t);
@@ -72,6 +72,16 @@ t.test("Wakes.join() wakes a sleeping sandbox once for all who take part", async
   wake.resolve({ outcome: "ready", route: running });
   t.match(await waits[0]!.outcome, { kind: "ready", route: running });
   t.equal(control.wakes.length, 1);
+});
+
+t.test("dialPauseMs() adds little to any start, and looks seldom at what does not come", async (t) => {
+  for (const ageMs of [100, 300, 1_000, 3_000, 60_000])
+    t.ok(dialPauseMs(ageMs) <= Math.max(5, ageMs * 0.03), `${ageMs}`);
+  t.equal(dialPauseMs(0), 2);
+  t.equal(dialPauseMs(60_000), 100);
+  let looks = 0;
+  for (let ageMs = 0; ageMs < 1_000; ageMs += dialPauseMs(ageMs)) looks++;
+  t.ok(looks < 150, `${looks} looks in the first second`);
 });
 
 t.test("Wakes.join() tells the phases", async (t) => {

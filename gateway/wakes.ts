@@ -32,8 +32,10 @@ type Run = {
   ports: Set<number> | undefined;
 };
 
-const firstDialPauseMs = 4;
+const shortestDialPauseMs = 2;
 const longestDialPauseMs = 100;
+/** What an app's start may seem longer by, at most, because its port is only looked at now and then. */
+const dialPauseShare = 0.03;
 /** A container's first packets may be lost while its network comes up: a new attempt is sooner than TCP's own, after 1 s. */
 const attemptMs = 250;
 /** How long a missing control is looked for before the wake is refused. */
@@ -120,7 +122,7 @@ export class Wakes {
     wait.enterPhase("waiting_for_port");
     const since = this.#runs.get(wait.id)?.since ?? Date.now();
     let askedAt = 0;
-    for (let pauseMs = firstDialPauseMs; wait.participants > 0; pauseMs = Math.min(pauseMs * 1.5, longestDialPauseMs)) {
+    while (wait.participants > 0) {
       if (await dial(endpoint, Math.min(connectTimeoutMs, attemptMs))) return this.#reached(route, wait.port);
       if (table.get(wait.id) !== route) return undefined;
       if (Date.now() - since >= settledMs && Date.now() - askedAt >= listenersEveryMs) {
@@ -128,7 +130,7 @@ export class Wakes {
         const verdict = await this.#whyNot(wait, endpoint);
         if (verdict !== undefined) return verdict;
       }
-      await pause(pauseMs, wait.left);
+      await pause(dialPauseMs(Date.now() - since), wait.left);
     }
     return undefined;
   }
@@ -206,6 +208,11 @@ export class Wakes {
     }
     return wake;
   }
+}
+
+/** How long to wait for the next look at the port of a run that is so old. Milliseconds. */
+export function dialPauseMs(ageMs: number): number {
+  return Math.min(longestDialPauseMs, Math.max(shortestDialPauseMs, ageMs * dialPauseShare));
 }
 
 function refused(code: RefusalCode, details: RefusalDetails = {}): Ready {

@@ -29,7 +29,7 @@ t.test("startOnEngine() that is called off starts nothing", async (t) => {
   const it = fixture(t);
   const sandbox = await running(it);
   it.engine.calls.length = 0;
-  t.match(await startOnEngine(it.use, sandbox, AbortSignal.abort()), { started: false });
+  t.match(await startOnEngine(it.use, sandbox, { signal: AbortSignal.abort() }), { started: false });
   t.same(it.engine.calls, ["ensure"]);
 });
 

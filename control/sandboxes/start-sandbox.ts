@@ -12,19 +12,26 @@ export type Start =
   | { readonly started: true; readonly state: EngineState; readonly tookMs: number }
   | { readonly started: false; readonly refusal: WakeRefusal };
 
+export type StartOptions = {
+  /** Calls the start off. */
+  readonly signal?: AbortSignal | undefined;
+  /** Where to count what it waits for. */
+  readonly times?: WakeTimes;
+};
+
 const keptStarts = 5;
 
 /** Starts a sandbox as it is described now, when this machine has room for it. The caller holds its lock. */
 export async function startAdmitted(
   use: Collaborators,
   sandbox: Sandbox,
-  { signal, times = new WakeTimes() }: { signal?: AbortSignal; times?: WakeTimes } = {},
+  { signal, times = new WakeTimes() }: StartOptions = {},
 ): Promise<Start> {
   const { id, external } = sandbox;
   const leave = await times.time("admission", () => use.admission.enter(id, external.userId, signal));
   if (!leave.admitted) return { started: false, refusal: leave.refusal };
   try {
-    return await times.time("engine", () => startOnEngine(use, sandbox, signal));
+    return await startOnEngine(use, sandbox, { signal, times });
   } finally {
     leave.release();
   }
@@ -34,13 +41,13 @@ export async function startAdmitted(
 export async function startOnEngine(
   { engine, settings, now, logger }: Collaborators,
   sandbox: Sandbox,
-  signal?: AbortSignal,
+  { signal, times = new WakeTimes() }: StartOptions = {},
 ): Promise<Start> {
   const begun = now();
   try {
-    await engine.ensure(toSpec(sandbox, settings));
+    await times.time("prepare", () => engine.ensure(toSpec(sandbox, settings)));
     if (signal?.aborted) throw new EngineError("engine_unavailable", "The start was called off");
-    const state = await engine.setDesired(sandbox.id, "running");
+    const state = await times.time("start", () => engine.setDesired(sandbox.id, "running"));
     return { started: true, state, tookMs: now() - begun };
   } catch (error) {
     if (error instanceof EngineError)

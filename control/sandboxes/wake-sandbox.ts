@@ -133,7 +133,7 @@ async function resume(
 ): Promise<WakeResult> {
   const { engine, records, now } = use;
   const { id } = sandbox;
-  const state = await attempt.times.time("engine", () => engine.setDesired(id, "running").catch(() => undefined));
+  const state = await attempt.times.time("start", () => engine.setDesired(id, "running").catch(() => undefined));
   if (state?.state !== "running") return start(use, sandbox, request, attempt);
   const event = { kind: "change", cause: request.cause } as const;
   const changes = { status: "running", reason: null, run: runOf(sandbox, state), awakeSince: now() } as const;

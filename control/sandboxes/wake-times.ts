@@ -1,10 +1,10 @@
 /** What a wake waits for, in this order. */
-export const wakeWaits = ["lock", "admission", "engine"] as const;
+export const wakeWaits = ["lock", "admission", "prepare", "start"] as const;
 export type WakeWait = (typeof wakeWaits)[number];
 
 /** How long a wake spent with each of them; one that it had no need of takes no time. Milliseconds. */
 export class WakeTimes {
-  readonly #spent: Record<WakeWait, number> = { lock: 0, admission: 0, engine: 0 };
+  readonly #spent: Record<WakeWait, number> = { lock: 0, admission: 0, prepare: 0, start: 0 };
 
   add(wait: WakeWait, milliseconds: number): void {
     this.#spent[wait] += milliseconds;

@@ -1,8 +1,11 @@
+import { once } from "node:events";
 import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t, { type Test } from "tap";
-import { missingPart } from "../../../e2e/parts/parts.ts";
+import { carry } from "../../../e2e/door.ts";
+import { dockerSocket, missingPart } from "../../../e2e/parts/parts.ts";
 import { engineContract } from "../engine-contract.ts";
 import { anySpec, get, newId, serverProgram, texts, until } from "../engine-under-test.ts";
 import type { EngineEvent, SandboxSpec } from "../sandbox-engine.ts";
@@ -34,7 +37,8 @@ type Config = Awaited<ReturnType<typeof dockerTest>>;
 async function open(t: Test, config: Config, changes: Partial<DockerEngineOptions> = {}) {
   const dataDir = await mkdtemp(join(tmpdir(), "docker-engine-"));
   t.teardown(() => rm(dataDir, { recursive: true, force: true }));
-  const engine = await openDockerEngine({ ...config, dataDir, hostDataDir: dataDir, ...changes });
+  const { socketPath, asked } = await openDoor(t, dataDir);
+  const engine = await openDockerEngine({ ...config, socketPath, dataDir, hostDataDir: dataDir, ...changes });
   t.teardown(() => engine.close());
   const events: EngineEvent[] = [];
   engine.watch((event) => events.push(event));
@@ -45,7 +49,23 @@ async function open(t: Test, config: Config, changes: Partial<DockerEngineOption
     return spec;
   };
   const container = ({ id }: SandboxSpec) => docker.getContainer(containerName(id));
-  return { engine, dataDir, events, ensure, container };
+  return { engine, dataDir, events, ensure, container, asked };
+}
+
+/** A way to the daemon that notes what is asked of it. */
+async function openDoor(t: Test, directory: string) {
+  const asked: string[] = [];
+  const socketPath = join(directory, "door.sock");
+  const server = createServer();
+  server.on("connection", (socket) =>
+    socket.on("data", (chunk) => {
+      for (const [line] of chunk.toString("latin1").matchAll(/^[A-Z]+ \S+(?= HTTP\/1\.1\r$)/gm)) asked.push(line);
+    }),
+  );
+  carry(server, () => connect(dockerSocket)).listen(socketPath);
+  await once(server, "listening");
+  t.teardown(() => server.close());
+  return { socketPath, asked };
 }
 
 function containerTests(t: Test, config: Config): void {
@@ -179,6 +199,25 @@ function containerTests(t: Test, config: Config): void {
     await docker.getImage(image).remove();
     await engine.ensure(spec);
     t.match(await engine.setDesired(spec.id, "running"), { state: "running", runtime: { image } });
+  });
+
+  t.test("the start of a stopped sandbox asks the daemon for the start and for the address, and no more", async (t) => {
+    const { engine, ensure, asked, container } = await open(t, config);
+    const spec = await ensure();
+    await engine.setDesired(spec.id, "running");
+    await engine.setDesired(spec.id, "stopped", { graceSeconds: 10 });
+    asked.length = 0;
+    await engine.ensure(spec);
+    await engine.setDesired(spec.id, "running");
+    const name = containerName(spec.id);
+    t.same(
+      asked.filter((line) => !line.includes("/exec")).map((line) => line.replace(/\/v[\d.]+\//, "/")),
+      [`POST /containers/${name}/start`, `GET /containers/${name}/json`],
+    );
+    await engine.setDesired(spec.id, "stopped", { graceSeconds: 0 });
+    await container(spec).remove();
+    await engine.ensure(spec);
+    t.match(await engine.setDesired(spec.id, "running"), { state: "running" }, "what somebody removed is made again");
   });
 
   t.test("the image answers on its port without a command", async (t) => {

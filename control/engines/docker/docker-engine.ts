@@ -22,6 +22,7 @@ import { toEngineState, toExit } from "./container-state.ts";
 import { DaemonFacts } from "./daemon-facts.ts";
 import { DockerClient } from "./docker-client.ts";
 import { removeAbandonedHelpers } from "./helper-container.ts";
+import { KnownContainers } from "./known-containers.ts";
 import { readLog } from "./log-reader.ts";
 import { hasMemoryHigh, setMemoryHigh } from "./memory-high.ts";
 import { MemoryKills } from "./memory-kills.ts";
@@ -70,6 +71,7 @@ class DockerEngine implements SandboxEngine {
   readonly #events: ContainerEvents;
   readonly #watchers = new Set<(event: EngineEvent) => void>();
   readonly #memoryKills = new MemoryKills();
+  readonly #known = new KnownContainers();
   readonly #paused = new PausedContainers();
   readonly #closing = new AbortController();
   #probing: Promise<unknown> = Promise.resolve();
@@ -109,9 +111,12 @@ class DockerEngine implements SandboxEngine {
       noFile: await this.#facts.openFiles(),
       hostWorkspaces: join(this.#options.hostDataDir, "workspaces"),
     });
-    const existing = await this.#find(spec.id);
-    const isSame = existing?.Config.Labels[labels.specification] === options.Labels?.[labels.specification];
+    const hash = options.Labels?.[labels.specification] ?? "";
     const hasWorkspace = await this.#workspaces.has(spec.id);
+    if (hasWorkspace && this.#known.has(spec, hash)) return;
+    const existing = await this.#find(spec.id);
+    const isSame = existing?.Config.Labels[labels.specification] === hash;
+    if (isSame) this.#known.learn(spec, hash);
     if (isSame && hasWorkspace) return;
     await this.#client.use(async (docker) => {
       const image = await inspectImage(docker, options.Image ?? "");
@@ -120,6 +125,7 @@ class DockerEngine implements SandboxEngine {
       if (existing !== undefined) await removeContainer(docker, containerName(spec.id));
       await this.#network.ensure(docker);
       await docker.createContainer(withoutVolumes(options, Object.keys(image.Config.Volumes ?? {})));
+      this.#known.learn(spec, hash);
     });
   }
 
@@ -135,15 +141,28 @@ class DockerEngine implements SandboxEngine {
       );
       if (resumed !== undefined) return resumed;
     }
-    const act = { running: run, paused: pause, stopped: stop }[desired];
-    await this.#client.use((docker) => act(docker.getContainer(containerName(id)), graceSeconds), { patient: true });
+    await this.#become(id, desired, graceSeconds).catch((error) => this.#makeAgain(id, desired, error));
     const found = await this.#find(id);
     if (found === undefined) return missing(id);
     if (desired === "running") await this.#limitMemory(found);
     return this.#see(id, found);
   }
 
+  async #become(id: SandboxId, desired: DesiredState, graceSeconds: number): Promise<void> {
+    const act = { running: run, paused: pause, stopped: stop }[desired];
+    await this.#client.use((docker) => act(docker.getContainer(containerName(id)), graceSeconds), { patient: true });
+  }
+
+  /** Somebody has removed a container, and the word of it has not come yet. */
+  async #makeAgain(id: SandboxId, desired: DesiredState, error: unknown): Promise<void> {
+    const spec = isGone(error) && desired === "running" ? this.#known.forget(id) : undefined;
+    if (spec === undefined) throw error;
+    await this.ensure(spec);
+    await this.#become(id, desired, 0);
+  }
+
   async remove(id: SandboxId, { workspace }: { workspace: boolean }): Promise<void> {
+    this.#known.forget(id);
     await this.#client.use((docker) => removeContainer(docker, containerName(id)));
     if (workspace) await this.#workspaces.remove(id);
   }
@@ -247,9 +266,11 @@ class DockerEngine implements SandboxEngine {
         this.#paused.forget(event.id);
         return this.#notify({ type: "ended", id: event.id, exit: await this.#exitOf(event) });
       case "destroy":
+        this.#known.forget(event.id);
         this.#paused.forget(event.id);
         return this.#memoryKills.forget(event.id);
       case "gap":
+        this.#known.clear();
         this.#paused.clear();
         return this.#notify({ type: "resync" });
       default: {

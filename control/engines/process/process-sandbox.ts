@@ -127,7 +127,7 @@ export class ProcessSandbox {
       this.#begin(adopted, run);
       // A pause or its end that was cut off before it was recorded has not happened.
       if (run.paused) adopted.pause();
-      else adopted.signal("SIGCONT");
+      else adopted.resume();
       return;
     }
     this.#gone = adopted.gone.then(() => {
@@ -208,7 +208,7 @@ export class ProcessSandbox {
     }
     if (run.paused === paused) return;
     if (paused) this.#run.pause();
-    else this.#run.signal("SIGCONT");
+    else this.#run.resume();
     this.#trySave({ run: { ...run, paused } });
   }
 

@@ -2,7 +2,15 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { EngineError, type EngineExit } from "../sandbox-engine.ts";
-import { hasProcessTable, isRunning, type Leader, processTree, readProcess, signalTree } from "./process-table.ts";
+import {
+  hasProcessTable,
+  isRunning,
+  type Leader,
+  type ProcessEntry,
+  processTree,
+  readProcess,
+  signalTree,
+} from "./process-table.ts";
 
 /** How often the main process is looked at when it is not a child of this program. */
 const lookMs = 100;
@@ -26,6 +34,8 @@ export class SandboxRun {
   readonly gone: Promise<void>;
   readonly #marks: readonly string[];
   #killAt = 0;
+  /** What a pause has stopped. Stopped processes start no others, so that this is all there is. */
+  #stopped: readonly ProcessEntry[] | undefined;
 
   private constructor(leader: Leader, marks: readonly string[], exit: Promise<EngineExit>) {
     this.leader = leader;
@@ -63,13 +73,20 @@ export class SandboxRun {
 
   /** Stops all where they are, those too that were just being started. */
   pause(): void {
-    const stopped = new Set<number>();
+    const stopped = new Map<number, ProcessEntry>();
     for (;;) {
       const fresh = this.tree().filter(({ pid }) => !stopped.has(pid));
-      if (fresh.length === 0) return;
+      if (fresh.length === 0) break;
       signalTree(this.leader, fresh, "SIGSTOP");
-      for (const { pid } of fresh) stopped.add(pid);
+      for (const entry of fresh) stopped.set(entry.pid, entry);
     }
+    this.#stopped = [...stopped.values()];
+  }
+
+  /** Lets go on what was stopped, without a look at all the processes of this machine: a visitor waits for this. */
+  resume(): void {
+    signalTree(this.leader, this.#stopped ?? this.tree(), "SIGCONT");
+    this.#stopped = undefined;
   }
 
   /** SIGTERM to all, SIGKILL to what is left after `graceSeconds`; resolves when all have ended. */
