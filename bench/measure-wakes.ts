@@ -18,8 +18,8 @@ import {
 import { quantile } from "./statistics.ts";
 
 const source = readFileSync(new URL("apps/starts/server.mjs", import.meta.url), "utf8");
-/** The app as a command of its own, which needs no file: workspaces differ by engine. */
-const command = ["node", "--input-type=module", "--eval", source];
+/** `apps/starts` as a command of its own, which needs no file: workspaces differ by engine. */
+export const startsCommand = ["node", "--input-type=module", "--eval", source];
 
 export type WakeKind = {
   /** Of the scenario. */
@@ -36,8 +36,8 @@ export async function measureWakes(
   await using opened = new AsyncDisposableStack();
   const network = engine === "docker" ? opened.use(await openDockerNetwork()) : undefined;
   const stack = opened.use(await startStack({ profileDirectory, environment: network?.variables }));
-  const sandbox = await createCommand(stack, command);
-  const bare = opened.use(await (engine === "docker" ? openBareContainer(sandbox) : openBareProcess(command)));
+  const sandbox = await createCommand(stack, startsCommand);
+  const bare = opened.use(await (engine === "docker" ? openBareContainer(sandbox) : openBareProcess(startsCommand)));
   const floors: Waking[] = [];
   const wakes: Waking[] = [];
   for (let round = 0; round <= scale.wakes; round++) {

@@ -15,6 +15,8 @@ export type Scale = {
   readonly wakes: number;
   /** Sleeps and wakes while clients never cease to ask. */
   readonly cycles: number;
+  /** Sandboxes that are started together. */
+  readonly starts: number;
   /** Rows in control's database. */
   readonly sandboxes: number;
 };
@@ -59,6 +61,7 @@ export const wholeScale: Scale = {
   stampede: 1_000,
   wakes: 21,
   cycles: 200,
+  starts: 32,
   sandboxes: 10_000,
 };
 
@@ -72,5 +75,6 @@ export const shortScale: Scale = {
   stampede: 50,
   wakes: 1,
   cycles: 2,
+  starts: 2,
   sandboxes: 500,
 };

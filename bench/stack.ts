@@ -131,6 +131,11 @@ export async function sleepSandbox(stack: Stack, { id }: Sandbox, mode: "stop" |
   await callApi(stack, "POST", `/v1/sandboxes/${id}/stop`, { mode, drain_seconds: 1 });
 }
 
+/** Resolves when the sandbox's port answers. Throws when it does not within two minutes. */
+export async function wakeSandbox(stack: Stack, { id }: Sandbox): Promise<void> {
+  await callApi(stack, "POST", `/v1/sandboxes/${id}/wake?wait=port&port=3000&timeout_seconds=120`, {});
+}
+
 /** The sum of one of control's counters over its labels. */
 export async function readCounter({ api }: Stack, name: string): Promise<number> {
   const { body } = await request(`http://${api}/metrics`);

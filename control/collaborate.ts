@@ -46,6 +46,7 @@ export type SandboxConfig = Pick<
   | "memRefuseWakesPercent"
   | "memEmergencyPercent"
   | "wakeCostMb"
+  | "startsAtOnce"
   | "wakePolicy"
 >;
 
@@ -73,7 +74,7 @@ export function collaborate(options: CollaborateOptions): Collaborators {
     drains: new Drains(workers),
     flights: new WakeFlights(wakeDeadlineMs),
     memory,
-    admission: new Admission({ memory, relieve: () => reapPressure(use) }),
+    admission: new Admission({ memory, relieve: () => reapPressure(use), mostStarts: config.startsAtOnce }),
     settings: {
       setMemoryHigh: config.setMemoryHigh,
       idleThresholdSeconds: config.idleThresholdSeconds,

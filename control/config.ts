@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { highestSocketPathLength } from "#contract/control-socket.ts";
 import { type Address, EnvironmentReader, formatAddress, isLoopback, type Variables } from "#contract/environment.ts";
@@ -51,6 +52,8 @@ export type ControlConfig = CertificateConfig & {
   readonly memEmergencyPercent: number;
   /** What a start is taken to cost. */
   readonly wakeCostMb: number;
+  /** More starts at once wait for each other. */
+  readonly startsAtOnce: number;
   readonly keepaliveMaxSeconds: number;
   readonly maxUnattendedSeconds: number;
   readonly holdNavigationMs: number;
@@ -96,6 +99,7 @@ export const controlVariables = [
   "SANDBOXD_MEM_REFUSE_WAKES_PCT",
   "SANDBOXD_MEM_EMERGENCY_PCT",
   "SANDBOXD_WAKE_COST_MB",
+  "SANDBOXD_STARTS_AT_ONCE",
   "SANDBOXD_KEEPALIVE_MAX_SECONDS",
   "SANDBOXD_MAX_UNATTENDED_SECONDS",
   "SANDBOXD_HOLD_NAVIGATION_MS",
@@ -106,6 +110,8 @@ export const controlVariables = [
   ...certificateVariables,
 ] as const;
 
+/** By measurement (`npm run bench -- starts`): fewer leave cores idle, more make each start slower and none sooner. */
+const startsPerCore = 4;
 const logLevels = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
 
 /** Reads the process's environment over that of its environment file. Throws EnvironmentError naming every bad variable. */
@@ -256,6 +262,10 @@ function readMemory(read: EnvironmentReader) {
     memRefuseWakesPercent,
     memEmergencyPercent,
     wakeCostMb: read.integer("SANDBOXD_WAKE_COST_MB", 800),
+    startsAtOnce: read.integer("SANDBOXD_STARTS_AT_ONCE", startsPerCore * availableParallelism(), {
+      least: 1,
+      most: 1_000,
+    }),
     pressureIntervalSeconds: read.integer("SANDBOXD_PRESSURE_INTERVAL_SECONDS", 10, { least: 1, most: 86_400 }),
   };
 }

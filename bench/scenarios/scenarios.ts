@@ -9,6 +9,7 @@ import { privatePreview } from "./private.ts";
 import { proxy } from "./proxy.ts";
 import { sockets } from "./sockets.ts";
 import { stampede } from "./stampede.ts";
+import { starts } from "./starts.ts";
 import { tenThousand } from "./ten-thousand.ts";
 import { wake, wakeDocker } from "./wake.ts";
 
@@ -26,6 +27,7 @@ export const scenarios: readonly Scenario[] = [
   paused,
   pausedDocker,
   cycles,
+  starts,
   tenThousand,
   activity,
 ];

@@ -16,7 +16,12 @@ function machine(t: Test, available: number, options: Partial<AdmissionOptions> 
   };
   const reliefs: number[] = [];
   const relieve = async () => void reliefs.push(host.availableBytes);
-  const admission = new Admission({ memory: new MemoryWatch(rules, () => ({ ...host })), relieve, ...options });
+  const admission = new Admission({
+    memory: new MemoryWatch(rules, () => ({ ...host })),
+    relieve,
+    mostStarts: 64,
+    ...options,
+  });
   const leaving = new AbortController();
   t.teardown(() => leaving.abort());
   const enter = (owner: string | null = null, id = newSandboxId()) => admission.enter(id, owner, leaving.signal);
@@ -136,7 +141,8 @@ t.test("enter() bounds the starts under way, whatever memory there is", async (t
 
 t.test("a machine that does not tell its memory admits everyone", async (t) => {
   const memory = new MemoryWatch(rules, () => undefined);
-  const admission = new Admission({ memory, relieve: () => Promise.reject(new Error("nothing to relieve")) });
+  const relieve = () => Promise.reject(new Error("nothing to relieve"));
+  const admission = new Admission({ memory, relieve, mostStarts: 64 });
   t.match(await admission.enter(newSandboxId(), null), { admitted: true });
   t.equal(memory.availablePercent(), undefined);
 });

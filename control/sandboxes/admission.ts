@@ -8,7 +8,8 @@ export type AdmissionOptions = {
   readonly memory: MemoryWatch;
   /** Stops what can be stopped to make room. */
   readonly relieve: () => Promise<void>;
-  readonly mostStarts?: number;
+  /** More starts at once only slow each other down. */
+  readonly mostStarts: number;
   readonly mostQueuedPerOwner?: number;
   readonly patienceMs?: number;
 };
@@ -20,8 +21,6 @@ export type Admitted =
 
 type Entry = { readonly id: SandboxId; readonly settle: (admitted: Admitted) => void };
 
-/** More starts at once than this only slow each other down. */
-const defaultMostStarts = 64;
 const defaultMostQueuedPerOwner = 100;
 const defaultPatienceMs = 30_000;
 const retryAfterSeconds = 30;
@@ -50,7 +49,7 @@ export class Admission extends EventEmitter<{ moved: [SandboxId] }> {
     this.setMaxListeners(0);
     this.#memory = options.memory;
     this.#relieve = options.relieve;
-    this.#mostStarts = options.mostStarts ?? defaultMostStarts;
+    this.#mostStarts = options.mostStarts;
     this.#patienceMs = options.patienceMs ?? defaultPatienceMs;
     this.#queue = new FairQueue(options.mostQueuedPerOwner ?? defaultMostQueuedPerOwner);
   }

@@ -29,6 +29,7 @@ const defaultConfig: SandboxConfig = {
   memRefuseWakesPercent: 10,
   memEmergencyPercent: 5,
   wakeCostMb: 800,
+  startsAtOnce: 8,
   wakePolicy: { classes: {} },
 };
 
