@@ -67,6 +67,13 @@ t.test("the waking page says why", { skip: missingPart("images", "chromium") }, 
     await page.close();
   });
 
+  await t.test("how long this sandbox usually takes, its app included", async (t) => {
+    const id = await asleep(pair, `setTimeout(() => ${listen}.listen(3000), 3000)`);
+    await (await visit(t, id)).getByText("the app itself").waitFor();
+    await pair.sleep(id, "stop");
+    await (await visit(t, id)).getByText(/^usually [345] s$/).waitFor();
+  });
+
   await t.test("that nothing listens on its port, and which ports do", async (t) => {
     const page = await visit(t, await asleep(pair, `${listen}.listen(starts > 1 ? 4000 : 3000)`));
     await page.getByRole("heading", { name: "Nothing listens on this port" }).waitFor();

@@ -25,6 +25,19 @@ async function open(t: Test, more: Partial<ActivityReporterOptions> = {}) {
   return { control, ledger, reporter, request };
 }
 
+t.test("ActivityReporter tells once when an app first answered, and again when that did not arrive", async (t) => {
+  const { control, ledger, reporter } = await open(t);
+  ledger.answered(sandboxId, { run: 3, at: 9 });
+  control.accept = (call) => call !== "activity";
+  await reporter.flush();
+  control.accept = () => true;
+  await reporter.flush();
+  t.match(control.reports, [{ sandboxes: [{ id: sandboxId, answered: { run: 3, at: 9 } }] }]);
+  ledger.close(sandboxId, ledger.open(exchangeOf({}), true));
+  await reporter.flush();
+  t.notOk(control.reports.at(-1)!.sandboxes[0]!.answered);
+});
+
 t.test("ActivityReporter sends what was counted, one batch per flush", async (t) => {
   const { control, reporter, request } = await open(t);
   request();

@@ -7,6 +7,7 @@ type Entry = {
   lastActiveAt: number;
   lastNavigationAt: number;
   lastClass: RequestClass | undefined;
+  answered: SandboxActivity["answered"];
   requests: number;
   bytesIn: number;
   bytesOut: number;
@@ -61,6 +62,11 @@ export class ActivityLedger {
     }
     if (exchange.class === "navigation") entry.lastNavigationAt = now;
     return activity;
+  }
+
+  /** Notes when the app of a run first took a connection. */
+  answered(id: SandboxId, answered: NonNullable<SandboxActivity["answered"]>): void {
+    Object.assign(this.#entry(id), { answered, changed: true });
   }
 
   close(id: SandboxId, activity: ExchangeActivity): void {
@@ -118,6 +124,7 @@ export class ActivityLedger {
       entry.lastActiveAt = Math.max(entry.lastActiveAt, lost.lastActiveAt);
       entry.lastNavigationAt = Math.max(entry.lastNavigationAt, lost.lastNavigationAt);
       entry.lastClass ??= lost.lastClass;
+      entry.answered ??= lost.answered;
       entry.requests += lost.requests;
       entry.bytesIn += lost.bytesIn;
       entry.bytesOut += lost.bytesOut;
@@ -143,7 +150,7 @@ export class ActivityLedger {
   #entry(id: SandboxId): Entry {
     let entry = this.#entries.get(id);
     if (entry === undefined) {
-      const none = { lastActiveAt: 0, lastNavigationAt: 0, lastClass: undefined };
+      const none = { lastActiveAt: 0, lastNavigationAt: 0, lastClass: undefined, answered: undefined };
       entry = {
         ...none,
         requests: 0,
@@ -170,10 +177,17 @@ function summarise(id: SandboxId, entry: Entry, since: number): SandboxActivity 
     if (activity.socket) openSockets++;
     else openRequests++;
   }
-  const { lastActiveAt, lastNavigationAt, lastClass, requests, bytesIn, bytesOut } = entry;
-  Object.assign(entry, { requests: 0, bytesIn: 0, bytesOut: 0, changed: false });
+  const { lastActiveAt, lastNavigationAt, lastClass, answered, requests, bytesIn, bytesOut } = entry;
+  Object.assign(entry, { answered: undefined, requests: 0, bytesIn: 0, bytesOut: 0, changed: false });
   const counts = { openRequests, openSockets, requests, bytesIn, bytesOut };
-  return { id, lastActiveAt, lastNavigationAt, ...(lastClass && { lastClass }), ...counts };
+  return {
+    id,
+    lastActiveAt,
+    lastNavigationAt,
+    ...(lastClass && { lastClass }),
+    ...(answered && { answered }),
+    ...counts,
+  };
 }
 
 /** Moves an exchange's bytes into its sandbox's entry. */

@@ -59,6 +59,7 @@ export async function openGateway(
   const pools = new UpstreamPools(config);
   const wakes = new Wakes({ table, control, connectTimeoutMs: config.connectTimeoutMs, logger });
   const ledger = new ActivityLedger(worker, config.streamIdleSeconds * 1000);
+  wakes.on("answered", (id, answered) => ledger.answered(id, answered));
   const fences = new Fences({ table, ledger, control, worker, logger, signal: stop.signal });
   const api = apiHost({ socketPath: config.controlSocket, refuser });
   const admission = new Admission({ control, table, logger });

@@ -84,6 +84,31 @@ t.test("dialPauseMs() adds little to any start, and looks seldom at what does no
   t.ok(looks < 150, `${looks} looks in the first second`);
 });
 
+t.test("Wakes tells when the app of a run first answered, if somebody saw that begin", async (t) => {
+  const { wakes, become, route, wake, join } = await open(t, await startApp(t, () => {}));
+  const told: unknown[] = [];
+  wakes.on("answered", (...what) => told.push(what));
+  become(asleep);
+  const wait = join();
+  wake.resolve({ outcome: "ready", route: route({ run: 2 }) });
+  await wait.outcome;
+  t.match(told, [[sandboxId, { run: 2, at: Number }]]);
+  become({ run: 3 });
+  await join().outcome;
+  t.equal(told.length, 1, "nobody knows since when that one answers");
+});
+
+t.test("Wakes tells when an app first answered whose connections were refused before", async (t) => {
+  const port = await freePort();
+  const { wakes, become, join } = await open(t, port);
+  const told = once(wakes, "answered");
+  become();
+  const wait = join();
+  await eventually(() => wait.phase === "waiting_for_port", "it is dialled");
+  await startApp(t, () => {}, port);
+  t.match(await told, [sandboxId, { run: 1 }]);
+});
+
 t.test("Wakes.join() tells the phases", async (t) => {
   const port = await freePort();
   const { become, route, wake, join } = await open(t, port);

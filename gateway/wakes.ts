@@ -1,7 +1,8 @@
+import { EventEmitter } from "node:events";
 import type { Logger } from "pino";
 import type { CredentialPlace } from "#contract/access.ts";
 import type { RefusalCode } from "#contract/error-codes.ts";
-import type { Endpoint, RequestClass, Route, WakeOutcome } from "#contract/gateway-api.ts";
+import type { Endpoint, RequestClass, Route, SandboxActivity, WakeOutcome } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import { type ControlClient, ControlUnavailableError } from "./control-client.ts";
 import { dial } from "./dial.ts";
@@ -22,6 +23,8 @@ export type JoinOptions = {
   /** Where the credential was that let the request in; absent for public previews. */
   readonly credential?: CredentialPlace | undefined;
 };
+
+export type Answered = NonNullable<SandboxActivity["answered"]>;
 
 /** What is known of a running sandbox's present run. */
 type Run = {
@@ -48,15 +51,16 @@ const listenersEveryMs = 1_000;
 /**
  * Waits until a port of a sandbox answers, waking the sandbox when it sleeps. All who wait for one port share one wait,
  * and all who wait for one sandbox share one wake, so every one of them learns what truly happened; a wait lives as long
- * as anybody takes part in it.
+ * as anybody takes part in it. Emits `answered` when an app is seen to take the first connection of a run.
  */
-export class Wakes {
+export class Wakes extends EventEmitter<{ answered: [SandboxId, Answered] }> {
   readonly #options: WakesOptions;
   readonly #waits = new Map<string, PortWait>();
   readonly #wakes = new Map<SandboxId, Promise<WakeOutcome>>();
   readonly #runs = new Map<SandboxId, Run>();
 
   constructor(options: WakesOptions) {
+    super();
     this.#options = options;
     options.table.on("route", (id) => {
       const route = options.table.get(id);
@@ -103,18 +107,20 @@ export class Wakes {
 
   async #run(wait: PortWait): Promise<Ready> {
     const { table } = this.#options;
+    let woken = false;
     while (wait.participants > 0) {
       const route = table.get(wait.id);
       if (route === undefined) return refused("not_found");
       if (route.status !== "running" && !wait.mayWake) return refused("asleep");
-      const outcome = route.status === "running" ? await this.#reach(wait, route) : await this.#awaken(wait);
+      const outcome = route.status === "running" ? await this.#reach(wait, route, woken) : await this.#awaken(wait);
       if (outcome !== undefined) return outcome;
+      woken ||= route.status !== "running";
     }
     return refused("waking_timeout");
   }
 
   /** Dials until the port answers, the route changes, or it is plain that it will not. */
-  async #reach(wait: PortWait, route: Route): Promise<Ready | undefined> {
+  async #reach(wait: PortWait, route: Route, fromStart: boolean): Promise<Ready | undefined> {
     const { table, connectTimeoutMs } = this.#options;
     const endpoint = route.endpoints.find(({ port }) => port === wait.port);
     if (endpoint === undefined)
@@ -122,8 +128,11 @@ export class Wakes {
     wait.enterPhase("waiting_for_port");
     const since = this.#runs.get(wait.id)?.since ?? Date.now();
     let askedAt = 0;
+    // Whoever saw it refuse connections sees when it begins to take them.
+    let sawStart = fromStart;
     while (wait.participants > 0) {
-      if (await dial(endpoint, Math.min(connectTimeoutMs, attemptMs))) return this.#reached(route, wait.port);
+      if (await dial(endpoint, Math.min(connectTimeoutMs, attemptMs))) return this.#reached(route, wait.port, sawStart);
+      sawStart = true;
       if (table.get(wait.id) !== route) return undefined;
       if (Date.now() - since >= settledMs && Date.now() - askedAt >= listenersEveryMs) {
         askedAt = Date.now();
@@ -135,12 +144,13 @@ export class Wakes {
     return undefined;
   }
 
-  #reached(route: Route, port: number): Ready {
+  #reached(route: Route, port: number, sawStart: boolean): Ready {
     let known = this.#runs.get(route.id);
     if (known?.run !== route.run) {
       known = { run: route.run, since: Date.now(), ports: undefined };
       this.#runs.set(route.id, known);
     }
+    if (sawStart && known.ports === undefined) this.emit("answered", route.id, { run: route.run, at: Date.now() });
     known.ports ??= new Set();
     known.ports.add(port);
     return { kind: "ready", route };

@@ -141,7 +141,7 @@ const progressMessage = decode.union("type", {
     phase: decode.literal(...wakePhases),
     queuePosition: decode.optional(decode.count),
     reason: decode.nullable(reason),
-    /** Milliseconds that the last starts of this sandbox took, in the middle; absent before the first one. */
+    /** Milliseconds that the last starts of this sandbox took, their apps' included, in the middle; absent before the first one. */
     usualStartMs: decode.optional(decode.count),
   }),
   log: decode.object({
@@ -175,6 +175,8 @@ const activityReport = decode.object({
       /** Epoch milliseconds of the last navigation; 0 for none. */
       lastNavigationAt: decode.count,
       lastClass: decode.optional(decode.literal(...requestClasses)),
+      /** A run whose app was seen to take its first connection, and when: epoch milliseconds. */
+      answered: decode.optional(decode.object({ run: decode.count, at: decode.count })),
       /** Open right now, of those that extend activity. */
       openRequests: decode.count,
       openSockets: decode.count,

@@ -37,6 +37,15 @@ t.test("take() writes a whole report in one transaction and never moves a time b
   t.match(it.use.ledger.extensions(a.id), [{ to: now + 5000, class: "navigation" }]);
 });
 
+t.test("take() counts an app's first answer to its start once, whoever tells of it", async (t) => {
+  const it = fixture(t);
+  const { id, run, awakeSince, recentStartsMs } = await running(it);
+  const sandboxes = [{ ...none, id, answered: { run, at: awakeSince! + 2_000 } }];
+  it.use.ledger.take({ worker: "w", sequence: 1, sandboxes });
+  it.use.ledger.take({ worker: "v", sequence: 1, sandboxes });
+  t.same(it.use.records.get(id)?.recentStartsMs, [recentStartsMs[0]! + 2_000]);
+});
+
 t.test("take() of a report without news writes nothing", async (t) => {
   const it = fixture(t);
   const before = await transactions(it.metrics);

@@ -1,4 +1,4 @@
-import type { ActivityReport, RequestClass } from "#contract/gateway-api.ts";
+import type { ActivityReport, RequestClass, SandboxActivity } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import type { SandboxStore } from "../sqlite/sandbox-store.ts";
 import type { GatewayWorkers } from "./gateway-workers.ts";
@@ -27,6 +27,8 @@ export class ActivityLedger {
   readonly #workers: GatewayWorkers;
   readonly #counts = new Map<string, WorkerCounts>();
   readonly #extensions = new Map<SandboxId, readonly Extension[]>();
+  /** The runs whose apps are known to have answered; every worker that waited tells so. */
+  readonly #answered = new Map<SandboxId, number>();
 
   constructor(store: SandboxStore, workers: GatewayWorkers) {
     this.#store = store;
@@ -45,8 +47,14 @@ export class ActivityLedger {
       if (lastActiveAt > 0) this.#extensions.set(id, extended(this.extensions(id), lastActiveAt, lastClass));
     }
     this.#counts.set(worker, { sequence, open });
-    const marks = sandboxes.filter(({ lastActiveAt, lastNavigationAt }) => lastActiveAt > 0 || lastNavigationAt > 0);
-    if (marks.length > 0) this.#store.markActive(marks);
+    const marks = sandboxes.filter((each) => each.lastActiveAt > 0 || each.lastNavigationAt > 0 || each.answered);
+    if (marks.length > 0) this.#store.markActive(marks.map((each) => ({ ...each, answered: this.#firstAnswer(each) })));
+  }
+
+  #firstAnswer({ id, answered }: SandboxActivity): SandboxActivity["answered"] {
+    if (answered === undefined || this.#answered.get(id) === answered.run) return undefined;
+    this.#answered.set(id, answered.run);
+    return answered;
   }
 
   /** What is open at all workers together, of that which extends activity. */
@@ -67,6 +75,7 @@ export class ActivityLedger {
 
   forget(id: SandboxId): void {
     this.#extensions.delete(id);
+    this.#answered.delete(id);
   }
 }
 

@@ -75,7 +75,7 @@ export type SandboxLife = {
   readonly crashes: number;
   /** Before then a crash loop is not started again. */
   readonly retryAt: number | null;
-  /** What the last starts took, the newest last. */
+  /** What the last starts took, until their apps answered where somebody waited for that; the newest last. */
   readonly recentStartsMs: readonly number[];
   readonly removing: "keep" | "workspace" | null;
 };

@@ -105,6 +105,19 @@ t.test("putLabels() forgets what a sandbox is no longer labelled with", async (t
   t.equal(store.list({ limit: 1, label: ["team", "red"] }).length, 1);
 });
 
+t.test("markActive() counts what an app needed to answer to its start", async (t) => {
+  const { store, put } = setUp(t);
+  const { id } = put({ status: "running", run: 3, awakeSince: 1_000, recentStartsMs: [100, 200] });
+  store.markActive([{ id, lastActiveAt: 0, lastNavigationAt: 0, answered: { run: 2, at: 5_000 } }]);
+  t.same(store.get(id)?.recentStartsMs, [100, 200], "another run's");
+  store.markActive([{ id, lastActiveAt: 0, lastNavigationAt: 0, answered: { run: 3, at: 5_000 } }]);
+  t.same(store.get(id)?.recentStartsMs, [100, 4_200]);
+  store.markActive([{ id, lastActiveAt: 0, lastNavigationAt: 0, answered: { run: 3, at: 900 } }]);
+  t.same(store.get(id)?.recentStartsMs, [100, 4_200], "never less");
+  store.markActive([{ id, lastActiveAt: 0, lastNavigationAt: 0, answered: { run: 3, at: 3_600_000 } }]);
+  t.same(store.get(id)?.recentStartsMs, [100, 4_200], "an app that came back an hour later");
+});
+
 t.test("markActive() never moves a time back and leaves the rest alone", async (t) => {
   const { store, put } = setUp(t);
   const { id, generation } = put({ lastActiveAt: 100, lastNavigationAt: null });

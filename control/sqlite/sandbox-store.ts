@@ -18,6 +18,8 @@ export type ActivityMark = {
   readonly lastActiveAt: number;
   /** 0 for none. */
   readonly lastNavigationAt: number;
+  /** When the app of a run first answered: until then its start has lasted. */
+  readonly answered?: { readonly run: number; readonly at: number } | undefined;
 };
 
 /** The table of sandboxes. Those under removal are seen by `removing` alone. */
@@ -98,16 +100,24 @@ export class SandboxStore {
   /** One batch of activity in one transaction; times never go back. */
   markActive(marks: readonly ActivityMark[]): void {
     this.#database.transaction(() => {
-      for (const { id, lastActiveAt, lastNavigationAt } of marks) {
+      for (const { id, lastActiveAt, lastNavigationAt, answered } of marks) {
         this.#database.run(mark, lastActiveAt, lastNavigationAt, id);
+        if (answered !== undefined) this.#database.run(prolong, answered.at, id, answered.run, answered.at);
       }
     });
   }
 }
 
+const longestStartMs = 10 * 60_000;
 const mark =
   "UPDATE sandboxes SET last_active_at = max(last_active_at, ?), " +
   "last_navigation_at = nullif(max(coalesce(last_navigation_at, 0), ?), 0) WHERE id = ?";
+
+/** Adds what an app needed after its engine was done to the last start, unless that is older than any start lasts. */
+const prolong =
+  "UPDATE sandboxes SET recent_starts_ms = json_set(recent_starts_ms, '$[#-1]', " +
+  "json_extract(recent_starts_ms, '$[#-1]') + max(0, ? - awake_since)) " +
+  `WHERE id = ? AND run = ? AND awake_since > ? - ${longestStartMs} AND json_array_length(recent_starts_ms) > 0`;
 
 const columns = [
   "id",
