@@ -1,6 +1,7 @@
 import { setsSessionCookie } from "#contract/session-cookie.ts";
 import { judgedByName } from "./header-names.ts";
 import { connectionOptions, isHopByHop } from "./hop-by-hop.ts";
+import { mostHeaders } from "./request-head.ts";
 
 /** What the gateway adds to or takes from an app's answers. */
 export type DownstreamPolicy = {
@@ -42,9 +43,10 @@ const roleOf = judgedByName((lower): Role => {
 /**
  * An app's response headers for the client: name and value in turn, in the app's order and spelling, bytes as latin-1.
  * `raw` are the buffers that the HTTP client read. A message without a body (RFC 9110 §6.4.1) keeps its Content-Length
- * only when it answers HEAD or is a 304.
+ * only when it answers HEAD or is a 304. Throws when there are too many.
  */
 export function downstreamHeaders(raw: readonly Buffer[], status: number, policy: DownstreamPolicy): string[] {
+  if (raw.length > 2 * mostHeaders) throw new Error("too many headers");
   const headers: string[] = [];
   const listed = listedByConnection(raw);
   let robots = false;

@@ -5,7 +5,7 @@ import type { Exchange, Handler } from "./exchange.ts";
 import type { Client } from "./forwarded-headers.ts";
 import { inTurn } from "./pipelining.ts";
 import type { Refuser } from "./refuse.ts";
-import { readRequestHead } from "./request-head.ts";
+import { mostHeaders, readRequestHead } from "./request-head.ts";
 import { refuseUnparsed } from "./unparsed-request.ts";
 
 export type EdgeServerOptions = {
@@ -36,8 +36,8 @@ export function edgeServer({ handler, refuser, readClient, clientHeadSeconds }: 
     insecureHTTPParser: false,
     shouldUpgradeCallback: isWebSocket,
   });
-  // Node would silently drop headers past a number of them.
-  server.maxHeadersCount = 0;
+  // Past this number Node silently drops them: one more than may be is what tells.
+  server.maxHeadersCount = mostHeaders + 1;
   const begin = (request: IncomingMessage, response: ServerResponse, more: Partial<Exchange> = {}) => {
     response.on("error", ignore);
     const head = readRequestHead(request);
@@ -105,11 +105,12 @@ function answerOn(request: IncomingMessage, socket: Socket): { readonly response
   const leave = () => {
     if (!response.writableEnded) socket.destroy();
   };
+  const drained = () => void response.emit("drain");
   const release = () => {
-    socket.off("end", leave);
+    socket.off("end", leave).off("drain", drained);
     response.detachSocket(socket);
   };
-  socket.once("end", leave);
+  socket.once("end", leave).on("drain", drained);
   response.once("finish", () => {
     release();
     socket.end();

@@ -3,9 +3,11 @@ import { createConnection } from "node:net";
 import type { Endpoint } from "#contract/gateway-api.ts";
 import { type DownstreamPolicy, downstreamHeaders } from "./downstream-headers.ts";
 import type { Exchange } from "./exchange.ts";
+import { hearOut } from "./hear-out.ts";
 import { InterimAnswers } from "./interim-answers.ts";
 import { closeLingering } from "./linger.ts";
 import { breakOff, flushHead } from "./relay.ts";
+import { mostHeaders } from "./request-head.ts";
 import { addTrailers } from "./trailers.ts";
 import { maxResponseHead } from "./upstream-pools.ts";
 
@@ -30,6 +32,8 @@ export type OwnConnection = {
   readonly request: ClientRequest;
   /** Whether the app took the connection: bytes may have gone out. */
   isConnected(): boolean;
+  /** Whether a final answer has come whole: what is wrong from then on is nobody's business. */
+  isAnswered(): boolean;
 };
 
 /** Dials and sends the head. An app that is silent for too long is an `error` with the code of that timeout. */
@@ -39,9 +43,10 @@ export function openConnection({ address, upstreamPort }: Endpoint, options: Own
   const createOwn = () => createConnection(dial);
   const own = { maxHeaderSize: maxResponseHead, setDefaultHeaders: false, createConnection: createOwn };
   const request = openRequest({ method, path, headers, ...own });
-  request.maxHeadersCount = 0;
+  request.maxHeadersCount = mostHeaders + 1;
   let connected = false;
   request.once("socket", (socket) => {
+    hearOut(socket);
     socket.once("connect", () => {
       if (!options.isCurrent()) return request.destroy(failure("ECONNREFUSED"));
       connected = true;
@@ -63,8 +68,12 @@ export function openConnection({ address, upstreamPort }: Endpoint, options: Own
       request.destroy(error as Error);
     }
   });
+  let final: IncomingMessage | undefined;
+  request.once("response", (answer) => {
+    final = answer;
+  });
   request.flushHeaders();
-  return { request, isConnected: () => connected };
+  return { request, isConnected: () => connected, isAnswered: () => final?.complete ?? false };
 }
 
 function failure(code: string): Error {

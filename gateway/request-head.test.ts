@@ -44,6 +44,12 @@ t.test("readRequestHead() takes HTTP/1.0", async (t) => {
   t.match(readRequestHead(requestOf({ version: "1.0", headers: [host] })), { host: "a.example", target: "/" });
 });
 
+t.test("readRequestHead() takes so many headers and no more", async (t) => {
+  const headers = (count: number) => [host, ...Array.from({ length: count - 1 }, (_, index) => `X-${index}: a`)];
+  t.match(readRequestHead(requestOf({ headers: headers(2000) })), { host: "a.example" });
+  t.match(readRequestHead(requestOf({ headers: headers(2001) })), { problem: /too many/, status: 431 });
+});
+
 const refused: Readonly<Record<string, RequestLines & { readonly says: RegExp }>> = {
   "HTTP/1.2": { version: "1.2", headers: [host], says: /HTTP\/1\.1/ },
   "HTTP/2.0": { version: "2.0", headers: [host], says: /HTTP\/1\.1/ },

@@ -22,6 +22,8 @@ const visibleTarget = /^\/[^\x00-\x20\x7f#]*$/;
 const absoluteTarget = /^https?:\/\/([^/?#]*)(.*)$/i;
 /** In bytes; half of what a whole head may have, so that there is an answer before the parser gives up. */
 const longestTarget = 1 << 19;
+/** Of a request or an answer. A head of tiny ones takes a second of everybody's time before it is as large as it may be. */
+export const mostHeaders = 2000;
 const decimal = /^[0-9]{1,15}$/;
 
 /**
@@ -35,6 +37,7 @@ export function readRequestHead(request: IncomingMessage): RequestHead | HeadPro
   const method = request.method!;
   if (method === "CONNECT" || method === "TRACE") return wrong(`${method} is not served here`);
   const { rawHeaders } = request;
+  if (rawHeaders.length > 2 * mostHeaders) return { problem: "too many headers", status: 431 };
   let host: string | undefined;
   let contentLength: string | undefined;
   let transferEncoding: string | undefined;

@@ -1,6 +1,7 @@
 import { buildConnector } from "undici";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import type { Target } from "./exchange.ts";
+import { hearOut } from "./hear-out.ts";
 import { UpstreamPool } from "./upstream-pool.ts";
 
 export type UpstreamTimeouts = {
@@ -97,6 +98,7 @@ function reuseTellingConnector(timeout: number): buildConnector.connector {
         // The client takes an ECONNRESET for the end of a body that has no length: a cut body would look whole.
         if (failure.code === "ECONNRESET") failure.code = "UND_ERR_SOCKET";
       });
+      hearOut(socket);
       callback(null, socket);
     });
 }

@@ -9,10 +9,10 @@ export function hearing(
   let text = "";
   const closed = Promise.withResolvers<void>();
   const app = (socket: Socket) => {
+    // Only connections with a request matter: others are looks at whether the port answers.
+    socket.once("data", () => socket.once("close", closed.resolve));
     socket.on("data", (chunk) => {
       text += chunk.toString("latin1");
-      // Only connections with a request matter: others are looks at whether the port answers.
-      socket.once("close", closed.resolve);
       if (text.endsWith(end)) socket.write(answer);
     });
     socket.once("end", () => socket.end());

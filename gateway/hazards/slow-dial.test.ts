@@ -1,6 +1,7 @@
 import t from "tap";
 import { DeafPort } from "./deaf-port.ts";
-import { addRoute, eventually, newId, okApp, RawClient, routeTo, startGateway } from "./test-gateway.ts";
+import { hearing } from "./hearing-app.ts";
+import { addRoute, eventually, newId, okApp, RawClient, routeTo, startApp, startGateway } from "./test-gateway.ts";
 
 /** The ways to an app, each with a client of its own, up to the Host header. */
 const ways = {
@@ -47,3 +48,21 @@ for (const [what, lines] of Object.entries(ways)) {
     client.socket.destroy();
   });
 }
+
+t.test("a body that was sent unasked is not lost with such a dial", async (t) => {
+  const test = await startGateway(t, { connectTimeoutMs: 10_000 });
+  const app = await DeafPort.open(t);
+  const route = routeTo(newId(), app.port);
+  const host = await addRoute(test, route);
+  const first = new RawClient(test.port).send(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+  await first.whole();
+  await app.stopListening(t);
+  const client = new RawClient(test.port).send(`${ways["a body that waits"]}Host: ${host}\r\n\r\nbody`);
+  await eventually(() => test.control.reports.at(-1)?.sandboxes[0]?.openRequests === 1, "it is on its way");
+  const { app: second, heard } = hearing("body");
+  await addRoute(test, { ...route, ...routeTo(route.id, await startApp(t, second)), run: 2 });
+  await app.listen();
+  await client.until(({ text }) => text.includes("ok"));
+  t.match(heard(), /\r\n\r\nbody$/);
+  client.socket.destroy();
+});

@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { pino } from "pino";
 import type { Test } from "tap";
 import { ulid } from "ulid";
@@ -104,6 +106,15 @@ export async function settled(read: () => number): Promise<number> {
     last = read();
   }
   return last;
+}
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
+
+/** Bytes of buffers that somebody still holds, in the whole process. */
+export function heldBytes(): number {
+  collectGarbage();
+  return process.memoryUsage().arrayBuffers;
 }
 
 /** A raw TCP listener that plays the app, on a free port unless one is given; ends with the test. */

@@ -1,6 +1,6 @@
 import t from "tap";
 import { hearing } from "./hearing-app.ts";
-import { eventually, ok, RawClient, settled, startPreview } from "./test-gateway.ts";
+import { eventually, heldBytes, ok, RawClient, settled, startPreview } from "./test-gateway.ts";
 
 const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "QUERY", "PURGE"];
 const framings = {
@@ -81,45 +81,6 @@ t.test("an app may answer while it reads: bytes go both ways at once", async (t)
   client.socket.destroy();
 });
 
-/** Answers that come before the upload is read, and the connection's end. */
-const early = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig";
-
-t.test("an answer that comes during the upload is heard, and what is left of the body is no request", async (t) => {
-  const bodies = {
-    length: (part: string) => ["Content-Length: 8000000", part.repeat(8_000_000 / part.length)],
-    chunks: (part: string) => [
-      "Transfer-Encoding: chunked",
-      `${part.length.toString(16)}\r\n${part}\r\n`.repeat(8_000_000 / part.length),
-    ],
-  } as const;
-  for (const [what, framed] of Object.entries(bodies)) {
-    for (const ending of ["stays", "ends", "resets"] as const) {
-      const requests: string[] = [];
-      const { port, host } = await startPreview(t, (socket) => {
-        socket.once("data", (chunk) => {
-          requests.push(chunk.toString("latin1").split("\r\n")[0]!);
-          socket.write(early, () => {
-            if (ending === "ends") socket.end();
-            if (ending === "resets") setTimeout(() => socket.resetAndDestroy(), 20);
-          });
-        });
-      });
-      const part = `GET /smuggled HTTP/1.1\r\nHost: ${host}\r\n\r\n`.padEnd(1000, "\r\n");
-      const [header, body] = framed(part) as [string, string];
-      const client = new RawClient(port).send(`POST / HTTP/1.1\r\nHost: ${host}\r\n${header}\r\n\r\n`);
-      client.send(body.slice(0, 4_000_000));
-      await client.until(({ text, closed }) => closed || text.endsWith("big"));
-      t.match(client.text, /^HTTP\/1\.1 413 Content Too Large\r\n/, `${what}, the app ${ending}`);
-      t.match(client.text, /\r\nConnection: close\r\n/);
-      client.send(body.slice(4_000_000));
-      await client.until(({ ended, closed }) => ended || closed);
-      t.equal(client.error, undefined, "no reset");
-      t.strictSame(requests, ["POST / HTTP/1.1"]);
-      client.socket.destroy();
-    }
-  }
-});
-
 t.test("an answer after the whole upload leaves the connection open for the next request", async (t) => {
   const { port, host } = await startPreview(t, (socket) => {
     socket.on("data", (chunk) => {
@@ -150,7 +111,7 @@ t.test("an app that reads no more holds its client back", async (t) => {
     const client = new RawClient(port);
     client.send(`POST / HTTP/1.1\r\nHost: ${host}\r\n${lines}Content-Length: ${size}\r\n\r\n`);
     if (lines !== "") await client.until(({ text }) => text.includes("100 Continue"));
-    const before = process.memoryUsage().arrayBuffers;
+    const before = heldBytes();
     const chunk = Buffer.alloc(1 << 16);
     let written = 0;
     const pump = () => {
@@ -160,7 +121,7 @@ t.test("an app that reads no more holds its client back", async (t) => {
     pump();
     await settled(() => written);
     t.ok(written < size / 2, `the client is held back after ${written >> 20} MiB`);
-    t.ok(process.memoryUsage().arrayBuffers - before < 8 << 20, "the gateway holds next to nothing");
+    await eventually(() => heldBytes() - before < 4 << 20, "memory stays flat");
     client.socket.destroy();
   }
 });

@@ -45,7 +45,7 @@ export function expectContinue(options: ExpectOptions): Handler {
       response.off("close", clientClosed);
       request.unpipe(upstream.request);
       upstream.request.destroy();
-      if (response.headersSent) return response.writableEnded ? undefined : breakOff(exchange);
+      if (response.headersSent) return upstream.isAnswered() ? undefined : breakOff(exchange);
       if (response.destroyed) return;
       const failure = upstreamFailure(error, upstream.isConnected(), false);
       if (failure.kind === "unreachable") return exchange.redial!(exchange);
@@ -65,7 +65,9 @@ export function expectContinue(options: ExpectOptions): Handler {
     upstream.request.on("error", fail);
     // A client that is tired of waiting sends its body without having been asked to: that goes to the app as well.
     upstream.request.once("socket", (socket) =>
-      socket.once("connect", () => request.on("data", countIn).pipe(upstream.request)),
+      socket.once("connect", () => {
+        if (upstream.isConnected()) request.on("data", countIn).pipe(upstream.request);
+      }),
     );
     upstream.request.once("continue", () => {
       response.writeContinue();

@@ -45,7 +45,7 @@ export function tunnel(options: TunnelOptions): Handler {
 
 function negotiate(
   exchange: Exchange,
-  { request: upstream, isConnected }: OwnConnection,
+  { request: upstream, isConnected, isAnswered }: OwnConnection,
   options: TunnelOptions,
 ): void {
   const { response } = exchange;
@@ -54,7 +54,7 @@ function negotiate(
   const fail = (error: ConnectionError) => {
     response.off("close", clientClosed);
     upstream.destroy();
-    if (response.headersSent) return response.writableEnded ? undefined : breakOff(exchange);
+    if (response.headersSent) return isAnswered() ? undefined : breakOff(exchange);
     if (response.destroyed) return;
     const failure = upstreamFailure(error, isConnected(), false);
     if (failure.kind === "unreachable") return exchange.redial!(exchange);
@@ -65,11 +65,13 @@ function negotiate(
   upstream.once("upgrade", (answer, socket, bytes) => {
     response.off("close", clientClosed);
     if (response.destroyed) return socket.destroy();
-    if (!isWebSocket(answer)) {
+    try {
+      const head = upgradeHead(answer, exchange.head.host);
+      join(exchange, head, socket as Socket, bytes, options);
+    } catch (error) {
       socket.destroy();
-      return fail(new Error("the app switched to something else"));
+      fail(error as Error);
     }
-    join(exchange, answer, socket as Socket, bytes, options);
   });
   // Anything other than 101 is the app's answer, and the end of the connection.
   upstream.once("response", (answer) => {
@@ -82,21 +84,16 @@ function negotiate(
   });
 }
 
-/** Whether a 101 is one to WebSocket, with a reason that may be said again (RFC 9112 §4). */
-function isWebSocket({ headers, statusMessage = "" }: IncomingMessage): boolean {
-  return headers.upgrade?.toLowerCase() === "websocket" && !/[^\t\x20-\x7e\x80-\xff]/.test(statusMessage);
-}
-
 function join(
   exchange: Exchange,
-  answer: IncomingMessage,
+  head: string,
   upstream: Socket,
   bytes: Buffer,
   { isLeaving, open }: TunnelOptions,
 ): void {
   const { socket, bytes: early, release } = exchange.upgrade!;
   release();
-  socket.write(upgradeHead(answer, exchange.head.host), "latin1");
+  socket.write(head, "latin1");
   if (bytes.length > 0) upstream.unshift(bytes);
   if (early.length > 0) socket.unshift(early);
   const { id } = exchange.target!;
@@ -108,11 +105,18 @@ function join(
   if (activity) Object.assign(activity, { end, exchange: { target, grant, activity, upgrade: { socket } } });
 }
 
-/** The app's 101 with its own headers; only the hop's own ones are written anew. */
+/**
+ * The app's 101 with its own headers; only the hop's own ones are written anew. Throws when it is not one to WebSocket, with a
+ * reason that may be said again (RFC 9112 §4).
+ */
 function upgradeHead(answer: IncomingMessage, host: string): string {
+  const { headers: said, statusMessage = "" } = answer;
+  if (said.upgrade?.toLowerCase() !== "websocket" || /[^\t\x20-\x7e\x80-\xff]/.test(statusMessage)) {
+    throw new Error("the app switched to something else");
+  }
   const headers = downstreamHeaders(buffersOf(answer.rawHeaders), 200, { noindex: false, host });
-  headers.push("Connection", "Upgrade", "Upgrade", answer.headers.upgrade ?? "websocket");
-  let head = `HTTP/1.1 101 ${answer.statusMessage || "Switching Protocols"}\r\n`;
+  headers.push("Connection", "Upgrade", "Upgrade", said.upgrade);
+  let head = `HTTP/1.1 101 ${statusMessage || "Switching Protocols"}\r\n`;
   for (let index = 0; index < headers.length; index += 2) head += `${headers[index]}: ${headers[index + 1]}\r\n`;
   return `${head}\r\n`;
 }

@@ -1,0 +1,40 @@
+import type { Socket } from "node:net";
+
+type Written = (error?: Error | null) => void;
+type Writer = (chunk: unknown, encodingOrDone: unknown, done?: Written) => void;
+
+/** What is written where nobody reads any more: the other side has closed its connection, or reset it. */
+const unread: ReadonlySet<string | undefined> = new Set(["EPIPE", "ECONNRESET"]);
+
+/**
+ * Has a connection to an app outlive a write that failed. An app may answer an upload and close without having read it; the
+ * system then refuses what is still written, and Node would destroy the socket with the answer that waits to be read on it. What
+ * cannot be sent is dropped instead. The end of what is read ends the connection with that error, as if it had been a reset.
+ */
+export function hearOut(socket: Socket): void {
+  let failure: NodeJS.ErrnoException | undefined;
+  const fail = (error: NodeJS.ErrnoException) => {
+    failure = error;
+    // Others would take it for a clean end.
+    socket.removeAllListeners("end");
+    socket.once("end", () => socket.destroy(error));
+  };
+  const guarded =
+    (done: Written): Written =>
+    (error) => {
+      const isUnread = unread.has((error as NodeJS.ErrnoException | undefined)?.code);
+      if (!error || !isUnread || socket.readableEnded) return done(error);
+      if (failure === undefined) fail(error);
+      done();
+    };
+  const streams = socket as unknown as { _write: Writer; _writev: Writer };
+  const { _write: write, _writev: writev } = streams;
+  streams._write = (chunk, encoding, done) => {
+    if (failure === undefined) write.call(socket, chunk, encoding, guarded(done!));
+    else done!();
+  };
+  streams._writev = (chunks, done) => {
+    if (failure === undefined) writev.call(socket, chunks, guarded(done as Written));
+    else (done as Written)();
+  };
+}
