@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Exchange, Handler } from "./exchange.ts";
 import type { Client } from "./forwarded-headers.ts";
+import { isEnding, noteEnding } from "./linger.ts";
 import { inTurn } from "./pipelining.ts";
 import type { Refuser } from "./refuse.ts";
 import { mostHeaders, readRequestHead } from "./request-head.ts";
@@ -40,6 +41,8 @@ export function edgeServer({ handler, refuser, readClient, clientHeadSeconds }: 
   server.maxHeadersCount = mostHeaders + 1;
   const begin = (request: IncomingMessage, response: ServerResponse, more: Partial<Exchange> = {}) => {
     response.on("error", ignore);
+    if (isEnding(request.socket)) return void request.resume();
+    if (more.upgrade === undefined && request.headers.upgrade !== undefined) endAfter(request, response);
     const head = readRequestHead(request);
     const host = "problem" in head ? "" : head.host;
     const known = "problem" in head ? { host, target: "/", body: { kind: "none" } as const } : head;
@@ -67,7 +70,7 @@ export function edgeServer({ handler, refuser, readClient, clientHeadSeconds }: 
   });
   server.on("connect", (request: IncomingMessage, socket: Duplex, bytes: Buffer) => {
     socket.on("error", ignore);
-    if (isAnswering(socket as Socket)) return socket.destroy();
+    if (isAnswering(socket as Socket) || isEnding(socket)) return socket.destroy();
     beginUpgrade(request, socket as Socket, bytes);
   });
   server.on("clientError", refuseUnparsed);
@@ -85,11 +88,17 @@ function isWebSocket(request: IncomingMessage): boolean {
   const { method, headers, socket } = request;
   return (
     method === "GET" &&
-    !isAnswering(socket) &&
+    !(isAnswering(socket) || isEnding(socket)) &&
     headers.upgrade?.toLowerCase() === "websocket" &&
     headers["content-length"] === undefined &&
     headers["transfer-encoding"] === undefined
   );
+}
+
+/** Node's parser loses what comes right behind a request for an upgrade that is not one: the client shall not wait for it. */
+function endAfter({ socket }: IncomingMessage, response: ServerResponse): void {
+  response.shouldKeepAlive = false;
+  noteEnding(socket);
 }
 
 function isAnswering(socket: Socket): boolean {

@@ -1,9 +1,20 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 
-/** How long, and how much of, the rest of an upload is read after its answer. */
+/** How long, and how much of, what still comes is read after the last answer of a connection. */
 const lingerMs = 5_000;
 const lingerBytes = 64 << 20;
+
+const ending = new WeakSet<Duplex>();
+
+/**
+ * Whether a connection ends with the answer that is on its way or out: nothing that still comes on it is a request (RFC 9112
+ * §9.6), though it may look like one.
+ */
+export function isEnding(socket: Duplex): boolean {
+  return ending.has(socket);
+}
 
 /**
  * Prepares the close of a connection whose request body will not be read to its end: when the answer is out, only our
@@ -13,6 +24,7 @@ const lingerBytes = 64 << 20;
  */
 export function closeLingering(request: IncomingMessage): void {
   const { socket } = request;
+  ending.add(socket);
   // Node closes a connection after its last answer by destroySoon() once it has begun to throw the body away.
   socket.destroySoon = () => {
     socket.end();
@@ -20,11 +32,24 @@ export function closeLingering(request: IncomingMessage): void {
   };
 }
 
+/** The same for a connection on which something comes behind a whole request that cannot be another one. */
+export function closeAfter(response: ServerResponse): void {
+  const { req, socket } = response;
+  closeLingering(req);
+  response.shouldKeepAlive = false;
+  // An answer that has begun has said already that the connection stays.
+  response.once("finish", () => socket?.destroySoon());
+}
+
+/** Marks a connection that has been told its end in another way. */
+export function noteEnding(socket: Duplex): void {
+  ending.add(socket);
+}
+
 function lingerOn(request: IncomingMessage, socket: Socket): void {
   const allowed = socket.bytesRead + lingerBytes;
   const end = () => socket.destroy();
   const timer = setTimeout(end, lingerMs);
-  request.once("end", end);
   request.on("data", () => {
     if (socket.bytesRead > allowed) end();
   });

@@ -10,12 +10,16 @@ async function open(
   t: Test,
   options: ServerOptions = {},
   listener: RequestListener = (_, response) => response.end("ok"),
+  onRefused = () => {},
 ): Promise<number> {
   const server = createServer(options, (request, response) => {
     request.on("error", () => {});
     listener(request, response);
   });
-  server.on("clientError", refuseUnparsed);
+  server.on("clientError", (error, socket) => {
+    refuseUnparsed(error, socket);
+    onRefused();
+  });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   t.teardown(() => {
@@ -95,17 +99,40 @@ t.test("refuseUnparsed() waits for no client that never closes", async (t) => {
   t.equal(client.closed, true);
 });
 
-t.test("refuseUnparsed() does not go on with an answer that had begun", async (t) => {
+t.test("refuseUnparsed() cuts an answer that had begun when its own request breaks", async (t) => {
   const begun = Promise.withResolvers<void>();
   const port = await open(t, {}, (_, response) => {
     response.writeHead(200, { "Content-Length": "100" });
     response.write("some", () => begun.resolve());
   });
-  const client = new RawClient(port).send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  const client = new RawClient(port).send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
   await client.until(({ text }) => text.endsWith("some"));
   await begun.promise;
   client.send("garbage\r\n\r\n");
   await client.until(({ ended, closed }) => ended || closed);
   t.match(client.text, /^HTTP\/1\.1 200 OK\r\n[\s\S]*some$/, "nothing was added to it");
   client.socket.destroy();
+});
+
+t.test("refuseUnparsed() lets the answer to a whole request finish, begun or not, as the last one", async (t) => {
+  for (const begins of [true, false]) {
+    const answer = Promise.withResolvers<() => void>();
+    const refused = Promise.withResolvers<void>();
+    const listener: RequestListener = (_, response) => {
+      const head = () => response.writeHead(200, { "Content-Length": "10" });
+      if (begins) head().write("some");
+      answer.resolve(() => (begins ? response.end(" more.") : head().end("all of it.")));
+    };
+    const port = await open(t, {}, listener, refused.resolve);
+    const client = new RawClient(port).send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    const finish = await answer.promise;
+    if (begins) await client.until(({ text }) => text.endsWith("some"));
+    client.send("garbage\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await refused.promise;
+    client.send("more garbage\r\n");
+    finish();
+    t.match(await client.whole(), begins ? /some more\.$/ : /Connection: close\r\n[\s\S]*all of it\.$/i);
+    t.equal(client.text.match(/HTTP\/1\.1 /g)?.length, 1);
+    t.equal(client.error, undefined, "no reset");
+  }
 });

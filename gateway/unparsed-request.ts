@@ -1,5 +1,7 @@
+import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { closeAfter, isEnding, noteEnding } from "./linger.ts";
 import { refusalTexts } from "./pages/pages.ts";
 
 const statuses: Readonly<Record<string, readonly [number, string]>> = {
@@ -12,16 +14,21 @@ const lingerMs = 2_000;
 /** Connections that have their answer: the parser goes on failing for as long as bytes come. */
 const refused = new WeakSet<Duplex>();
 
-/** Answers what Node's parser could not read as HTTP, and closes the connection without a reset. */
+/**
+ * Answers what Node's parser could not read as HTTP, and closes the connection without a reset. An earlier request on it that
+ * came whole gets its answer nevertheless, as the last one.
+ */
 export function refuseUnparsed(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (refused.has(socket)) return;
+  if (error.code === "ECONNRESET" || !socket.writable || saidNothing(error, socket)) return void socket.destroy();
+  const pending = (socket as { _httpMessage?: ServerResponse })._httpMessage;
+  const isOwnBody = pending !== undefined && !pending.req.complete;
+  if (isEnding(socket) && !(isOwnBody && !pending.headersSent)) return;
+  if (pending !== undefined && !isOwnBody) return closeAfter(pending);
+  // A half-written answer must not be continued by this one.
+  if (pending?.headersSent) return void socket.destroy();
   refused.add(socket);
-  // A half-written answer of an earlier request must not be continued by this one.
-  const busy = (socket as { _httpMessage?: { headersSent?: boolean } })._httpMessage?.headersSent ?? false;
-  if (error.code === "ECONNRESET" || !socket.writable || busy || saidNothing(error, socket)) {
-    socket.destroy();
-    return;
-  }
+  noteEnding(socket);
   const [status, reason] = statuses[error.code ?? ""] ?? [400, "Bad Request"];
   const body = JSON.stringify({
     type: "about:blank",

@@ -202,6 +202,7 @@ t.test("the gateway takes no other upgrade than to WebSocket", async (t) => {
     const head = `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: ${token}\r\n\r\n`;
     const client = await new RawClient(test.port).send(head).until(({ text }) => text.endsWith("ok"));
     t.match(client.text, /^HTTP\/1\.1 200 OK\r\n/, `${token} is a plain request`);
+    t.match(client.text, /Connection: close\r\n/, "what comes behind it would be lost");
     client.socket.destroy();
   }
   t.notMatch(heads.join(), /upgrade/i);

@@ -70,3 +70,20 @@ t.test("a body whose chunks are broken never ends at the app, and what follows i
     client.socket.destroy();
   }
 });
+
+t.test(
+  "broken chunks behind an upgrade that is not one, where Node tells of no error, end with the time for a body",
+  async (t) => {
+    const { app, heard, closed } = hearing("nothing");
+    const { port, host } = await startPreview(t, app, { bodyIdleSeconds: 1 });
+    const client = new RawClient(port);
+    const upgrade = "Connection: Upgrade\r\nUpgrade: h2c\r\n";
+    client.send(`POST / HTTP/1.1\r\nHost: ${host}\r\n${upgrade}Transfer-Encoding: chunked\r\n\r\n4\r\ngood\r\n`);
+    client.send(`zz\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    await client.until(({ ended, closed }) => ended || closed);
+    client.socket.end();
+    await closed;
+    t.match(client.text, /^HTTP\/1\.1 408 /);
+    t.notMatch(heard(), /\r\n0\r\n\r\n|smuggled/);
+  },
+);
