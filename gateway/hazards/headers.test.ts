@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import t from "tap";
 import {
   addRoute,
@@ -216,6 +217,34 @@ t.test("the relay answers HEAD, 204 and 304 without a body", async (t) => {
 t.test("the relay flushes the head before the first byte of the body", async (t) => {
   const bytes = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
   t.match(await seenByClient(t, bytes, "\r\n\r\n"), /^HTTP\/1\.1 200 OK\r\n/);
+});
+
+t.test("a slow app's answer arrives part by part, whichever way it comes", async (t) => {
+  const lines = {
+    "a plain request": "GET / HTTP/1.1\r\n",
+    "an upgrade": "GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n",
+    "a body that waits": "POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 4\r\n",
+  };
+  for (const [what, request] of Object.entries(lines)) {
+    const app = Promise.withResolvers<Socket>();
+    const { port, host } = await startPreview(
+      t,
+      answering((_, socket) => {
+        app.resolve(socket);
+        return "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n";
+      }),
+    );
+    const client = new RawClient(port).send(`${request}Host: ${host}\r\n\r\n`);
+    const socket = await app.promise;
+    for (let sent = "", part = 0; part < 10; part++) {
+      await client.until(({ text }) => text.endsWith(`\r\n\r\n${sent}`));
+      socket.write(`${part}.`);
+      sent += `${part}.`;
+    }
+    await client.until(({ text }) => text.endsWith("8.9."));
+    t.pass(what);
+    client.socket.destroy();
+  }
 });
 
 t.test("the relay leaves the target byte for byte", async (t) => {

@@ -49,6 +49,33 @@ for (const [what, lines] of Object.entries(ways)) {
   });
 }
 
+for (const [what, lines] of Object.entries(ways)) {
+  t.test(
+    `a client that leaves while the dial of ${what} waits leaves nothing behind, and nothing is said`,
+    async (t) => {
+      const test = await startGateway(t, { connectTimeoutMs: 10_000 });
+      const app = await DeafPort.open(t);
+      const host = await addRoute(test, routeTo(newId(), app.port));
+      const first = new RawClient(test.port).send(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+      await first.whole();
+      await app.stopListening(t);
+      app.bytes = "";
+      const open = () => {
+        const last = test.control.reports.at(-1)?.sandboxes[0];
+        return (last?.openRequests ?? 0) + (last?.openSockets ?? 0);
+      };
+      const client = new RawClient(test.port).send(`${lines}Host: ${host}\r\n\r\n`);
+      await eventually(() => open() === 1, "it is on its way");
+      client.socket.destroy();
+      await eventually(() => open() === 0, "it is gone");
+      await app.listen();
+      const next = new RawClient(test.port).send(`GET /next HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+      t.match(await next.whole(), /^HTTP\/1\.1 200 OK\r\n/);
+      t.match(app.bytes, /^GET \/next /, "the next request is the first that the app hears");
+    },
+  );
+}
+
 t.test("a body that was sent unasked is not lost with such a dial", async (t) => {
   const test = await startGateway(t, { connectTimeoutMs: 10_000 });
   const app = await DeafPort.open(t);

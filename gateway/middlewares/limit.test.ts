@@ -1,5 +1,15 @@
 import t from "tap";
-import { addRoute, answering, newId, RawClient, routeTo, startApp, startGateway } from "../hazards/test-gateway.ts";
+import {
+  addRoute,
+  answering,
+  eventually,
+  newId,
+  okApp,
+  RawClient,
+  routeTo,
+  startApp,
+  startGateway,
+} from "../hazards/test-gateway.ts";
 
 const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -30,14 +40,29 @@ t.test("limit() bounds the sockets that one sandbox has open", async (t) => {
   const test = await startGateway(t, { socketsPerSandbox: 1 });
   const app = await startApp(
     t,
-    answering(() => "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"),
+    answering((_, socket) => {
+      socket.once("end", () => socket.end());
+      return "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    }),
   );
   const host = await addRoute(test, routeTo(newId(), app));
   const upgrade = `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
   const first = await new RawClient(test.port).send(upgrade).until(({ text }) => text.includes("\r\n\r\n"));
   t.match(first.text, /^HTTP\/1\.1 101 /);
-  t.match(await new RawClient(test.port).send(upgrade).whole(), /^HTTP\/1\.1 429 /);
-  first.socket.destroy();
+  const refused = await new RawClient(test.port).send(upgrade).whole();
+  t.match(refused, /^HTTP\/1\.1 429 [\s\S]*X-Sandbox-Gateway: too_many_requests\r\n/);
+  t.match(refused, /Retry-After: 1\r\n/);
+  const other = await addRoute(test, routeTo(newId(), app));
+  const second = new RawClient(test.port).send(upgrade.replace(host, other));
+  await second.until(({ text }) => text.startsWith("HTTP/1.1 101 "));
+  t.pass("another sandbox does not notice");
+  const open = () => test.control.reports.at(-1)?.sandboxes.reduce((sum, each) => sum + each.openSockets, 0);
+  await eventually(() => open() === 2, "both are counted");
+  for (const { socket } of [first, second]) socket.destroy();
+  await eventually(() => (open() ?? 0) === 0, "both are closed");
+  const again = await new RawClient(test.port).send(upgrade).until(({ text }) => text.includes("\r\n\r\n"));
+  t.match(again.text, /^HTTP\/1\.1 101 /, "a socket that ended makes room");
+  again.socket.destroy();
 });
 
 t.test("limit() bounds the rate of one sandbox", async (t) => {
@@ -56,6 +81,10 @@ t.test("limit() bounds the rate of one sandbox", async (t) => {
   for (let index = 0; index < 3; index++) client.send(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
   await client.until(({ text }) => text.includes("too_many_requests"));
   t.equal(client.text.match(/HTTP\/1\.1 200 OK/g)?.length, 2);
-  t.match(client.text, /HTTP\/1\.1 429 /);
-  client.socket.destroy();
+  t.match(client.text, /HTTP\/1\.1 429 [\s\S]*Retry-After: 1\r\n/);
+  const other = await addRoute(test, routeTo(newId(), await okApp(t)));
+  const second = new RawClient(test.port).send(`GET / HTTP/1.1\r\nHost: ${other}\r\n\r\n`);
+  await second.until(({ text }) => text.endsWith("ok"));
+  t.match(second.text, /^HTTP\/1\.1 200 OK\r\n/, "another sandbox does not notice");
+  for (const { socket } of [client, second]) socket.destroy();
 });
