@@ -56,7 +56,7 @@ export function openConnection({ address, upstreamPort }: Endpoint, options: Own
       request.destroy(failure(connected ? "UND_ERR_HEADERS_TIMEOUT" : "UND_ERR_CONNECT_TIMEOUT"));
     };
     socket.once("timeout", silent);
-    request.once("response", () => socket.setTimeout(bodyIdleSeconds * 1000));
+    request.once("response", () => socket.setTimeout(0));
     // What flows through a tunnel has its own bounds.
     request.once("upgrade", () => socket.off("timeout", silent).setTimeout(0));
   });
@@ -71,6 +71,9 @@ export function openConnection({ address, upstreamPort }: Endpoint, options: Own
   let final: IncomingMessage | undefined;
   request.once("response", (answer) => {
     final = answer;
+    // Not by the socket: chunk extensions and trailers without an end keep that busy.
+    const timer = setTimeout(() => request.destroy(failure("UND_ERR_BODY_TIMEOUT")), bodyIdleSeconds * 1000);
+    answer.on("data", () => timer.refresh()).once("close", () => clearTimeout(timer));
   });
   request.flushHeaders();
   return { request, isConnected: () => connected, isAnswered: () => final?.complete ?? false };

@@ -136,3 +136,11 @@ t.test("refuseUnparsed() lets the answer to a whole request finish, begun or not
     t.equal(client.error, undefined, "no reset");
   }
 });
+
+t.test("refuseUnparsed() answers on a connection that has carried answers before", async (t) => {
+  const port = await open(t);
+  const client = new RawClient(port).send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  await client.until(({ text }) => text.endsWith("ok") || text.endsWith("0\r\n\r\n"));
+  client.send("garbage\r\n\r\n");
+  t.match(await client.whole(), /^HTTP\/1\.1 200 OK\r\n[\s\S]*HTTP\/1\.1 400 Bad Request\r\n/);
+});

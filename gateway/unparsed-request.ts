@@ -21,7 +21,7 @@ const refused = new WeakSet<Duplex>();
 export function refuseUnparsed(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (refused.has(socket)) return;
   if (error.code === "ECONNRESET" || !socket.writable || saidNothing(error, socket)) return void socket.destroy();
-  const pending = (socket as { _httpMessage?: ServerResponse })._httpMessage;
+  const pending = (socket as { _httpMessage?: ServerResponse | null })._httpMessage ?? undefined;
   const isOwnBody = pending !== undefined && !pending.req.complete;
   if (isEnding(socket) && !(isOwnBody && !pending.headersSent)) return;
   if (pending !== undefined && !isOwnBody) return closeAfter(pending);

@@ -12,7 +12,6 @@ t.test("behind Traefik, a head of any size passes or is refused as what it is", 
   const host = await edge!.addApp(answering(() => ok));
   const mebibyte = 1 << 20;
   const statuses: Record<number, number> = {};
-  process.on("exit", (c) => console.error("EXIT", c, JSON.stringify(statuses)));
   for (const size of [
     1000,
     100_000,
