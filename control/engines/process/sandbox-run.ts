@@ -105,9 +105,13 @@ export class SandboxRun {
   }
 
   async #sweep(): Promise<void> {
+    // A process that is ending shows no environment any more while it still has its ports: it is waited for by its pid.
+    let known: readonly ProcessEntry[] = [];
     for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 2, 50)) {
       const rest = this.tree();
-      if (rest.length === 0) return;
+      const pids = new Set(rest.map(({ pid }) => pid));
+      known = [...rest, ...known.filter((each) => !pids.has(each.pid) && isRunning(each))];
+      if (known.length === 0) return;
       if (Date.now() >= this.#killAt) signalTree(this.leader, rest, "SIGKILL");
       await delay(pauseMs);
     }
