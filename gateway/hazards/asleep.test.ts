@@ -91,6 +91,15 @@ t.test("a page that loads itself again is no visit, for all that it keeps a sand
   t.ok(of()!.lastActiveAt > 0);
 });
 
+t.test("a page that loads itself again is no activity of a sandbox that it lets sleep", async (t) => {
+  const test = await startGateway(t);
+  const route = routeTo(newId(), 1, asleep);
+  await exchangeBytes(test.port, request("GET /", await addRoute(test, route), selfReload));
+  const of = () => test.control.reports.flatMap(({ sandboxes }) => sandboxes).find(({ id }) => id === route.id);
+  while (of() === undefined) await once(test.control.called, "activity");
+  t.match(of(), { lastActiveAt: 0, requests: 1 });
+});
+
 t.test("the gateway answers for a sleeping sandbox what is asked of every host", async (t) => {
   const test = await startGateway(t);
   for (const visibility of ["public", "private"] as const) {
