@@ -11,16 +11,11 @@ import { ask } from "./testing/client.ts";
 import { startEdge } from "./testing/edge.ts";
 import { startKnot } from "./testing/knot.ts";
 import { testLog } from "./testing/log.ts";
-import { type Pebble, startPebble } from "./testing/pebble.ts";
+import { rootOf, startPebble } from "./testing/pebble.ts";
 import { eventually } from "./testing/traefik.ts";
 
 const host = "s-01jb2q8z6x3v9k4m7n0p5r1s2t-3000.preview.example.com";
 const tls = { entryPoint: "websecure", tls: true } as const;
-
-/** What clients of the CA trust. */
-async function rootOf({ managementUrl }: Pebble): Promise<string> {
-  return (await fetch(`${managementUrl}/roots/0`)).text();
-}
 
 function isServedFrom(source: string, edge: Edge): boolean {
   const status = edge.status();

@@ -75,11 +75,17 @@ connect-to = "::127.0.0.1:"
     await mkdir(join(this.directory, "live"), { recursive: true });
     await writeFile(join(this.directory, "live", "fullchain.pem"), chain);
     await writeFile(join(this.directory, "live", "privkey.pem"), key);
+    await this.trust(ca);
+  }
+
+  /** What curl trusts from now on. */
+  async trust(ca: string): Promise<void> {
     await writeFile(join(this.directory, "ca.pem"), ca);
   }
 
-  sh(script: string): Promise<Ran> {
+  sh(script: string, more: NodeJS.ProcessEnv = {}): Promise<Ran> {
     const env = {
+      ...more,
       PATH: process.env.PATH,
       HOME: process.env.HOME,
       CURL_HOME: this.directory,

@@ -1,8 +1,11 @@
 /** The page docs/production.md, command by command, as an operator types them. */
 import { existsSync } from "node:fs";
+import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import t from "tap";
+import { startKnot } from "../../control/certificates/testing/knot.ts";
 import { daysFromNow } from "../../control/certificates/testing/pairs.ts";
+import { rootOf, startPebble } from "../../control/certificates/testing/pebble.ts";
 import { eventually } from "../main-loop.ts";
 import { missingPart } from "../parts/parts.ts";
 import { Machine, type Ran, well } from "./machine.ts";
@@ -73,6 +76,26 @@ t.test("docs/production.md", { skip: missingPart("docker", "images", "compose", 
     // curl trusts the authority of the renewed one alone.
     await eventually(async () => (await machine.sh("curl -s https://api.preview.example.com/healthz")).stdout === "ok");
     t.pass("it is served");
+  });
+
+  await t.test("a certificate that control gets from a CA", { skip: missingPart("pebble", "knot") }, async (t) => {
+    // Authoritative name servers are asked at the port that they all have.
+    const knot = await startKnot(t, { address: "127.53.0.1", nameServer: "127.53.0.1", port: 53 });
+    const pebble = await startPebble(t, { nameServer: knot.address });
+    await copyFile(pebble.caFile, join(machine.checkout, "certs", "root.pem"));
+    await well(machine.sh(page.take("The certificate", "acme"), { TSIG_KEY: knot.keyText }));
+    const here = `SANDBOXD_ACME_DIRECTORY_URL=${pebble.directoryUrl}
+SANDBOXD_ACME_RFC2136_SERVER=${knot.address}
+SANDBOXD_ACME_DNS_RESOLVERS=${knot.address}
+NODE_EXTRA_CA_CERTS=/app/certs/root.pem`;
+    await well(machine.sh(`echo '${here}' >>.env`));
+    await well(run("Day by day", "docker compose up"));
+    await machine.trust(await rootOf(pebble));
+    await eventually(async () => (await machine.sh("curl -s https://api.preview.example.com/healthz")).stdout === "ok");
+    t.match(JSON.parse(await well(machine.sh("curl -s http://127.0.0.1:9090/v1/certificate"))), {
+      source: "acme",
+      names: ["*.preview.example.com"],
+    });
   });
 
   await t.test("the API off the edge", async (t) => {

@@ -28,15 +28,22 @@ const secret = Buffer.from("a secret for tests, 32 bytes long").toString("base64
 /** A real name server, authoritative for example.com (with these records beside its own), that takes signed updates. */
 export async function startKnot(
   t: Test,
-  { address = "127.0.0.1", port: wanted, records = "" }: { address?: string; port?: number; records?: string } = {},
+  options: {
+    readonly address?: string;
+    readonly port?: number;
+    readonly records?: string;
+    /** The address that the zone names for its name server. */
+    readonly nameServer?: string;
+  } = {},
 ): Promise<Knot> {
+  const { address = "127.0.0.1", port: wanted, records = "", nameServer = "127.0.0.1" } = options;
   // Not in the test's own directory: the path of a socket is in there, and must be short.
   const root = mkdtempSync(join(tmpdir(), "knot-"));
   const port = wanted ?? (await freePorts(1))[0];
   const soa = "@ 1 SOA ns1 hostmaster 1 60 60 3600 1";
   writeFileSync(
     join(root, "example.com.zone"),
-    `$ORIGIN example.com.\n${soa}\n@ 1 NS ns1\nns1 1 A 127.0.0.1\n${records}\n`,
+    `$ORIGIN example.com.\n${soa}\n@ 1 NS ns1\nns1 1 A ${nameServer}\n${records}\n`,
   );
   writeFileSync(join(root, "knot.conf"), configuration(root, address, port));
   const child = spawn(knotBinary, ["-c", join(root, "knot.conf")], { stdio: ["ignore", "pipe", "pipe"] });

@@ -83,3 +83,8 @@ export async function startPebble(t: Test, options: PebbleOptions): Promise<Pebb
   });
   return { directoryUrl, managementUrl: `https://localhost:${management}`, caFile, localhost, log: () => log };
 }
+
+/** What clients of the CA trust. */
+export async function rootOf({ managementUrl }: Pebble): Promise<string> {
+  return (await fetch(`${managementUrl}/roots/0`)).text();
+}
