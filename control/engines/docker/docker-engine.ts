@@ -153,9 +153,9 @@ class DockerEngine implements SandboxEngine {
     await this.#client.use((docker) => act(docker.getContainer(containerName(id)), graceSeconds), { patient: true });
   }
 
-  /** Somebody has removed a container, and the word of it has not come yet. */
+  /** Somebody has removed a container since it was last looked for. */
   async #makeAgain(id: SandboxId, desired: DesiredState, error: unknown): Promise<void> {
-    const spec = isGone(error) && desired === "running" ? this.#known.forget(id) : undefined;
+    const spec = isGone(error) && desired === "running" ? this.#known.lose(id) : undefined;
     if (spec === undefined) throw error;
     await this.ensure(spec);
     await this.#become(id, desired, 0);
@@ -266,7 +266,7 @@ class DockerEngine implements SandboxEngine {
         this.#paused.forget(event.id);
         return this.#notify({ type: "ended", id: event.id, exit: await this.#exitOf(event) });
       case "destroy":
-        this.#known.forget(event.id);
+        this.#known.lose(event.id);
         this.#paused.forget(event.id);
         return this.#memoryKills.forget(event.id);
       case "gap":

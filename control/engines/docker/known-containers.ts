@@ -3,29 +3,37 @@ import type { SandboxSpec } from "../sandbox-engine.ts";
 
 /**
  * The containers that were seen or made, each with the specification that it is made of: nothing can change that but a
- * removal, which is told. So a wake does not look before it starts.
+ * removal, which is told. So a wake does not look before it starts. What a container was made of is known beyond its
+ * removal by somebody else, to make it again.
  */
 export class KnownContainers {
-  readonly #known = new Map<SandboxId, { readonly hash: string; readonly spec: SandboxSpec }>();
+  readonly #made = new Map<SandboxId, { readonly hash: string; readonly spec: SandboxSpec }>();
+  readonly #present = new Set<SandboxId>();
 
   /** Whether a container of this specification is there, by what was last heard. */
   has({ id }: SandboxSpec, hash: string): boolean {
-    return this.#known.get(id)?.hash === hash;
+    return this.#present.has(id) && this.#made.get(id)?.hash === hash;
   }
 
   learn(spec: SandboxSpec, hash: string): void {
-    this.#known.set(spec.id, { hash, spec });
+    this.#made.set(spec.id, { hash, spec });
+    this.#present.add(spec.id);
   }
 
-  /** Forgets a container that is gone. Returns what it was made of, to make it again. */
-  forget(id: SandboxId): SandboxSpec | undefined {
-    const known = this.#known.get(id);
-    this.#known.delete(id);
-    return known?.spec;
+  /** Notes that a container is gone. Returns what it was made of. */
+  lose(id: SandboxId): SandboxSpec | undefined {
+    this.#present.delete(id);
+    return this.#made.get(id)?.spec;
+  }
+
+  /** Forgets a container that nobody wants again. */
+  forget(id: SandboxId): void {
+    this.#present.delete(id);
+    this.#made.delete(id);
   }
 
   /** Events are missing. */
   clear(): void {
-    this.#known.clear();
+    this.#present.clear();
   }
 }
