@@ -1,5 +1,5 @@
 import t, { type Test } from "tap";
-import { hostileAnswers, hostileApp, type Outcome } from "../../gateway/hazards/hostile-answers.ts";
+import { hostileAnswers, hostileApp, isWhole, type Outcome } from "../../gateway/hazards/hostile-answers.ts";
 import { RawClient } from "../../gateway/hazards/test-gateway.ts";
 import { missingPart } from "../parts/parts.ts";
 import { type Edge, startEdge } from "./edge.ts";
@@ -52,17 +52,4 @@ function expectOutcome(t: Test, client: RawClient, what: string, outcome: Outcom
   if (mayBeWhole) return;
   t.match(final, outcome === "refused" ? /^HTTP\/1\.1 50[24] / : new RegExp(`^HTTP/1\\.1 ${outcome} `), what);
   t.match(final, /X-Sandbox-Gateway: upstream_(reset|timeout)\r\n/, `${what}: it is the gateway that refuses`);
-}
-
-/** Whether a response's framing says that all of it is here. */
-function isWhole(text: string, request: string): boolean {
-  const end = text.indexOf("\r\n\r\n");
-  if (end < 0) return false;
-  const head = text.slice(0, end);
-  const body = text.slice(end + 4);
-  if (/^HTTP\/1\.1 1\d\d /.test(head)) return isWhole(body, request);
-  if (/^HTTP\/1\.1 (204|304) /.test(head) || request.startsWith("HEAD")) return true;
-  const length = /content-length: (\d+)/i.exec(head)?.[1];
-  if (length !== undefined) return body.length >= Number(length);
-  return /transfer-encoding: chunked/i.test(head) && /(^|\r\n)0\r\n(.+\r\n)*\r\n$/.test(body);
 }

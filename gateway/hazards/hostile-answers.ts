@@ -154,3 +154,16 @@ export function sayForEver(socket: Socket, text: string): void {
   socket.once("end", () => socket.end());
   pump();
 }
+
+/** Whether a response's framing says that all of it is here. */
+export function isWhole(text: string, request: string): boolean {
+  const end = text.indexOf("\r\n\r\n");
+  if (end < 0) return false;
+  const head = text.slice(0, end);
+  const body = text.slice(end + 4);
+  if (/^HTTP\/1\.1 1\d\d /.test(head)) return isWhole(body, request);
+  if (/^HTTP\/1\.1 (204|304) /.test(head) || request.startsWith("HEAD")) return true;
+  const length = /content-length: (\d+)/i.exec(head)?.[1];
+  if (length !== undefined) return body.length >= Number(length);
+  return /transfer-encoding: chunked/i.test(head) && /(^|\r\n)0\r\n(.+\r\n)*\r\n$/.test(body);
+}

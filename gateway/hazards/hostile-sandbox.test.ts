@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { readdirSync } from "node:fs";
 import type { Socket } from "node:net";
 import t, { type Test } from "tap";
-import { hostileAnswers, hostileApp, type Outcome, soundAnswer } from "./hostile-answers.ts";
+import { hostileAnswers, hostileApp, isWhole, type Outcome, soundAnswer } from "./hostile-answers.ts";
 import {
   addRoute,
   answering,
@@ -132,17 +132,4 @@ function expectOutcome(t: Test, client: RawClient, what: string, outcome: Outcom
       throw new Error(`unknown outcome: ${never}`);
     }
   }
-}
-
-/** Whether a response's framing says that all of it is here. */
-function isWhole(text: string, request: string): boolean {
-  const end = text.indexOf("\r\n\r\n");
-  if (end < 0) return false;
-  const head = text.slice(0, end);
-  const body = text.slice(end + 4);
-  if (/^HTTP\/1\.1 1\d\d /.test(head)) return isWhole(body, request);
-  if (/^HTTP\/1\.1 (204|304) /.test(head) || request.startsWith("HEAD")) return true;
-  const length = /content-length: (\d+)/i.exec(head)?.[1];
-  if (length !== undefined) return body.length >= Number(length);
-  return /transfer-encoding: chunked/i.test(head) && /(^|\r\n)0\r\n(.+\r\n)*\r\n$/.test(body);
 }

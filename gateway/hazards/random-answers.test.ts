@@ -1,7 +1,7 @@
 import t from "tap";
 import { Random } from "./random.ts";
 import type { Header } from "./strict-http.ts";
-import { answering, RawClient, startPreview } from "./test-gateway.ts";
+import { answering, dechunked, RawClient, startPreview } from "./test-gateway.ts";
 
 const seed = 20_261_125;
 const cases = 600;
@@ -125,15 +125,4 @@ function downstream({ headers }: Answer): string[] {
     return !dropped.test(lower) && (!listed.includes(lower) || lower === "set-cookie");
   });
   return [...passed.map(([name, value]) => `${name}: ${value}`), "X-Robots-Tag: noindex"];
-}
-
-function dechunked(text: string): string {
-  let content = "";
-  for (let rest = text; ; ) {
-    const line = rest.indexOf("\r\n");
-    const size = Number.parseInt(rest.slice(0, line), 16);
-    if (size === 0) return content;
-    content += rest.slice(line + 2, line + 2 + size);
-    rest = rest.slice(line + 2 + size + 2);
-  }
 }

@@ -247,3 +247,15 @@ export class RawClient {
 export async function exchangeBytes(port: number, bytes: string | Buffer): Promise<string> {
   return await new RawClient(port).send(bytes).whole();
 }
+
+/** The content of whole chunks. */
+export function dechunked(text: string): string {
+  let content = "";
+  for (let rest = text; ; ) {
+    const line = rest.indexOf("\r\n");
+    const size = Number.parseInt(rest.slice(0, line), 16);
+    if (size === 0) return content;
+    content += rest.slice(line + 2, line + 2 + size);
+    rest = rest.slice(line + 2 + size + 2);
+  }
+}

@@ -1,6 +1,6 @@
 import t from "tap";
 import { hearing } from "./hearing-app.ts";
-import { eventually, RawClient, startPreview } from "./test-gateway.ts";
+import { dechunked, eventually, RawClient, startPreview } from "./test-gateway.ts";
 
 t.test("a body arrives byte for byte, however it is cut into chunks", async (t) => {
   const parts = ["a", "0\r\n\r\n", "x".repeat(70_000), "GET / HTTP/1.1\r\nHost: evil\r\n\r\n", "\0\xff"];
@@ -14,18 +14,6 @@ t.test("a body arrives byte for byte, however it is cut into chunks", async (t) 
   t.notMatch(heard(), "ext=", "chunk extensions are the connection's own");
   client.socket.destroy();
 });
-
-/** The content of whole chunks. */
-function dechunked(text: string): string {
-  let content = "";
-  for (let rest = text; ; ) {
-    const line = rest.indexOf("\r\n");
-    const size = Number.parseInt(rest.slice(0, line), 16);
-    if (size === 0) return content;
-    content += rest.slice(line + 2, line + 2 + size);
-    rest = rest.slice(line + 2 + size + 2);
-  }
-}
 
 /** What may stand in place of a chunk, after a sound one. */
 const badChunks: Readonly<Record<string, string>> = {
