@@ -35,6 +35,7 @@ const codeOfRefusal: Readonly<Record<WakeRefusal["code"], ApiErrorCode>> = {
   image_missing: "image_not_found",
   engine_unavailable: "engine_unavailable",
   queue_full: "queue_full",
+  too_many_requests: "too_many_requests",
 };
 
 /** A refused wake as the API tells it. */

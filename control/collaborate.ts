@@ -11,6 +11,7 @@ import { Drains } from "./sandboxes/drain.ts";
 import type { GatewayWorkers } from "./sandboxes/gateway-workers.ts";
 import { KeyedLock } from "./sandboxes/keyed-lock.ts";
 import { MemoryWatch } from "./sandboxes/memory-watch.ts";
+import { OwnerLimits } from "./sandboxes/owner-limits.ts";
 import type { PressureRules } from "./sandboxes/pressure.ts";
 import { reapPressure } from "./sandboxes/pressure-reaper.ts";
 import { SandboxRecords } from "./sandboxes/sandbox-records.ts";
@@ -48,6 +49,7 @@ export type SandboxConfig = Pick<
   | "wakeCostMb"
   | "startsAtOnce"
   | "wakePolicy"
+  | "ownerRules"
 >;
 
 /** A command that ends so soon after a create was never started. */
@@ -75,6 +77,7 @@ export function collaborate(options: CollaborateOptions): Collaborators {
     flights: new WakeFlights(wakeDeadlineMs),
     memory,
     admission: new Admission({ memory, relieve: () => reapPressure(use), mostStarts: config.startsAtOnce }),
+    limits: new OwnerLimits(config.ownerRules, (userId) => store.ownedBy(userId)),
     settings: {
       setMemoryHigh: config.setMemoryHigh,
       idleThresholdSeconds: config.idleThresholdSeconds,

@@ -9,6 +9,8 @@ import { type AccessConfig, accessVariables, readAccess } from "./access/access-
 import { type ApiToken, readApiTokens } from "./access/api-token.ts";
 import type { Reloadable } from "./access/reload.ts";
 import { type CertificateConfig, certificateVariables, readCertificates } from "./certificates/certificate-config.ts";
+import { byteSizePattern, parseByteSize } from "./sandboxes/byte-size.ts";
+import type { OwnerRules } from "./sandboxes/owner-limits.ts";
 import { readWakePolicy, type WakePolicy } from "./sandboxes/wake-policy.ts";
 
 /** What control takes from its environment. Durations are in the unit that the name states. */
@@ -59,6 +61,7 @@ export type ControlConfig = CertificateConfig & {
   readonly holdNavigationMs: number;
   readonly holdSeconds: number;
   readonly wakePolicy: WakePolicy;
+  readonly ownerRules: OwnerRules;
   readonly gatewayBind: Address;
   /** Where Traefik reaches the gateways. */
   readonly gatewayUrls: readonly string[];
@@ -105,6 +108,9 @@ export const controlVariables = [
   "SANDBOXD_HOLD_NAVIGATION_MS",
   "SANDBOXD_HOLD_SECONDS",
   "SANDBOXD_WAKE_POLICY",
+  "SANDBOXD_USER_MAX_SANDBOXES",
+  "SANDBOXD_USER_MAX_RUNNING",
+  "SANDBOXD_USER_MAX_MEMORY",
   "SANDBOXD_GATEWAY_URL",
   "SANDBOXD_TRAEFIK_DYNAMIC_DIR",
   ...certificateVariables,
@@ -244,7 +250,21 @@ function readSandboxes(read: EnvironmentReader) {
     holdNavigationMs: read.integer("SANDBOXD_HOLD_NAVIGATION_MS", 1500, { most: 600_000 }),
     holdSeconds: read.integer("SANDBOXD_HOLD_SECONDS", 60, { most: 3600 }),
     wakePolicy: readWakePolicy(read, "SANDBOXD_WAKE_POLICY"),
+    ownerRules: {
+      sandboxes: read.integer("SANDBOXD_USER_MAX_SANDBOXES", 0) || null,
+      running: read.integer("SANDBOXD_USER_MAX_RUNNING", 0) || null,
+      memoryBytes: readSize(read, "SANDBOXD_USER_MAX_MEMORY"),
+    },
   };
+}
+
+/** A size as sandboxes have them; null when it is unset or 0. */
+function readSize(read: EnvironmentReader, name: string): number | null {
+  const value = read.raw(name);
+  if (value === undefined || value === "0") return null;
+  if (new RegExp(byteSizePattern).test(value)) return parseByteSize(value);
+  read.problem(name, "bytes, or a number with K, M, G or T", value);
+  return null;
 }
 
 function readMemory(read: EnvironmentReader) {

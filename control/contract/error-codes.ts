@@ -35,6 +35,7 @@ export const wakeRefusalCodes = [
   "image_missing",
   "engine_unavailable",
   "queue_full",
+  "too_many_requests",
 ] as const satisfies readonly RefusalCode[];
 export type WakeRefusalCode = (typeof wakeRefusalCodes)[number];
 

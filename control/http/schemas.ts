@@ -18,11 +18,14 @@ const labelValue = Type.String({ maxLength: 255 });
 const portKey = Type.String({ pattern: "^[1-9][0-9]{0,4}$" });
 const hostPolicy = Type.Enum([...hostPolicies]);
 
+/** Whose something is, in the integrator's own words. */
+export const externalId = text(255);
+
 const external = Type.Object(
   {
-    user_id: Type.Optional(nullable(text(255))),
-    project_id: Type.Optional(nullable(text(255))),
-    workspace_id: Type.Optional(nullable(text(255))),
+    user_id: Type.Optional(nullable(externalId)),
+    project_id: Type.Optional(nullable(externalId)),
+    workspace_id: Type.Optional(nullable(externalId)),
   },
   strict,
 );

@@ -22,6 +22,7 @@ import { healthRoutes } from "./routes/health.ts";
 import { landingRoutes } from "./routes/landing.ts";
 import { lifecycleRoutes } from "./routes/lifecycle.ts";
 import { observeRoutes } from "./routes/observe.ts";
+import { ownerRoutes } from "./routes/owners.ts";
 import { revocationRoutes } from "./routes/revocations.ts";
 import { sandboxRoutes } from "./routes/sandboxes.ts";
 import { shareRoutes } from "./routes/shares.ts";
@@ -99,6 +100,7 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
     sandboxRoutes(routes, api);
     lifecycleRoutes(routes, api);
     observeRoutes(routes, api, streams);
+    ownerRoutes(routes, api);
     shareRoutes(routes, api);
     revocationRoutes(routes, api);
     landingRoutes(routes, api);
@@ -134,7 +136,7 @@ function acceptJsonAlone(server: ApiServer): void {
 }
 
 /** The paths of the API's own calls: what probes of health and scrapers add to theirs is their affair. */
-const callPath = /^\/(?:v1|sandbox|sandboxes|wake)(?:\/|$)/;
+const callPath = /^\/(?:v1|sandbox|sandboxes|wake|external-users|external-projects)(?:\/|$)/;
 
 /** What a call's schema does not name it does not take, neither in its query nor in its body. */
 function refuseUnnamed(server: ApiServer): void {

@@ -28,7 +28,7 @@ export function adoptOriginal({ database, store, workspaces, logger, now }: Adop
     const taken = new Set(sandboxes.map(({ id }) => id));
     const kept = original.owners().flatMap(({ sandbox_id, external_user_id }) => {
       const id = parseSandboxId(sandbox_id);
-      return id === undefined || taken.has(id) ? [] : [{ id, owner: external_user_id }];
+      return id === undefined || taken.has(id) ? [] : [{ id, owner: { ...nobody, userId: external_user_id } }];
     });
     for (const { id, owner } of kept) workspaces.keep(id, owner, now());
     original.drop();
@@ -36,6 +36,8 @@ export function adoptOriginal({ database, store, workspaces, logger, now }: Adop
   });
   logger.info(counts, "the original's state was taken over");
 }
+
+const nobody = defaultPolicy.external;
 
 function toSandbox(row: OriginalSandbox, now: number): Sandbox[] {
   const id = parseSandboxId(row.id);

@@ -10,6 +10,7 @@ import type { Drains } from "./drain.ts";
 import type { GatewayWorkers } from "./gateway-workers.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
 import type { MemoryWatch } from "./memory-watch.ts";
+import type { OwnerLimits } from "./owner-limits.ts";
 import type { SandboxRecords } from "./sandbox-records.ts";
 import type { WakeFlights } from "./wake-flights.ts";
 
@@ -27,6 +28,7 @@ export type Collaborators = {
   readonly flights: WakeFlights;
   readonly memory: MemoryWatch;
   readonly admission: Admission;
+  readonly limits: OwnerLimits;
   readonly settings: SandboxSettings;
   readonly metrics: Metrics;
   readonly logger: Logger;

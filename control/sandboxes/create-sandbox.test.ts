@@ -76,7 +76,7 @@ t.test("createSandbox() that fails keeps the workspace that it found", async (t)
   const { running: again } = await createSandbox(it.use, id, owned("ada"), failing);
   await t.rejects(again, { code: "start_failed" });
   t.equal(it.engine.calls.at(-1), "remove");
-  t.equal(it.use.workspaces.owner(id), "ada");
+  t.match(it.use.workspaces.owner(id), { userId: "ada" });
   await purgeSandbox(it.use, id);
   t.equal(it.use.workspaces.owner(id), undefined);
 });

@@ -24,7 +24,8 @@ export function newSandboxId(): SandboxId {
 
 /**
  * Makes a sandbox and starts it. With `keepFailed` one that does not start stays, in the status `error` with its reason;
- * otherwise nothing of it is left behind. Throws ApiError `already_exists` and `workspace_owner_mismatch`.
+ * otherwise nothing of it is left behind. Throws ApiError `already_exists`, `workspace_owner_mismatch`, and past its
+ * owner's limits `forbidden` and `too_many_requests`.
  */
 export function createSandbox(
   use: Collaborators,
@@ -39,7 +40,13 @@ export function createSandbox(
   const work = use.lock.run(id, async () => {
     const reattached = await claimId(use, id, policy);
     const sandbox = newSandbox(id, policy, use.now());
+    // From here to the row nobody else has a turn.
+    use.limits.checkCount(policy.external.userId, id);
+    const leave = use.limits.enter(sandbox);
+    if (!leave.admitted) throw refusalError(leave.refusal);
     use.records.insert(sandbox, { kind: "create", cause: "operator" });
+    // Its row says by its status that it counts.
+    leave.release();
     created.resolve({ sandbox, running: running.promise });
     running.resolve(await startFirst(use, sandbox, { keepFailed, keepWorkspace: reattached }));
   });
@@ -57,7 +64,7 @@ async function claimId(use: Collaborators, id: SandboxId, { external }: SandboxP
   const halfRemoved = use.store.removing().find((sandbox) => sandbox.id === id);
   if (halfRemoved !== undefined) await finishRemoval(use, halfRemoved);
   const owner = use.workspaces.owner(id);
-  if (owner !== undefined && owner !== external.userId) {
+  if (owner !== undefined && owner.userId !== external.userId) {
     throw new ApiError("workspace_owner_mismatch", "The workspace of this id belongs to another external user");
   }
   return owner !== undefined;

@@ -8,10 +8,11 @@ const shapesTheStart = ["ports", "image", "cmd", "env", "memoryHigh", "memoryMax
 
 /**
  * Changes what an integrator decided about a sandbox. It restarts nothing: what shapes the container applies at its next
- * start. `ifGeneration` guards against changes in between. Throws ApiError `not_found` and `precondition_failed`.
+ * start. `ifGeneration` guards against changes in between. Throws ApiError `not_found`, `precondition_failed`,
+ * and `forbidden` past the limit of a new owner.
  */
 export function patchSandbox(
-  { records }: Collaborators,
+  { records, limits }: Collaborators,
   id: SandboxId,
   patch: (sandbox: Sandbox) => Partial<SandboxPolicy>,
   { ifGeneration }: { ifGeneration?: readonly number[] },
@@ -22,6 +23,8 @@ export function patchSandbox(
     throw new ApiError("precondition_failed", `The sandbox is at generation ${sandbox.generation}`);
   }
   const changes = patch(sandbox);
+  const owner = changes.external?.userId;
+  if (owner !== undefined && owner !== sandbox.external.userId) limits.checkCount(owner, id);
   const startsAnew = shapesTheStart.some((field) => changes[field] !== undefined);
   const detail = Object.keys(changes).join(", ");
   const all = startsAnew ? { ...changes, crashes: 0, retryAt: null } : changes;

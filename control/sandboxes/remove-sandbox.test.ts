@@ -35,7 +35,7 @@ t.test("removeSandbox() that the engine cannot do is finished by the next reconc
   await reconcile(it.use);
   t.same(it.use.store.removing(), []);
   t.notOk(it.engine.states.has(id));
-  t.equal(it.use.workspaces.owner(id), null);
+  t.match(it.use.workspaces.owner(id), { userId: null });
 });
 
 t.test("removeSandbox() that was cut off is finished by a create of the same id", async (t) => {

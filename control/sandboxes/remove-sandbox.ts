@@ -40,7 +40,7 @@ export async function finishRemoval(
       retryAfterSeconds: 5,
     });
   }
-  if (removing === "keep") workspaces.keep(id, external.userId, now());
+  if (removing === "keep") workspaces.keep(id, external, now());
   else workspaces.forget(id);
   records.delete(id);
   ledger.forget(id);

@@ -71,20 +71,35 @@ async function wakeAlone(
   request: WakeRequest,
   attempt: Attempt,
 ): Promise<WakeResult> {
-  const { engine, records } = use;
-  const sandbox = records.get(id);
+  const sandbox = use.records.get(id);
   if (sandbox === undefined || attempt.signal.aborted) return refused(gone(sandbox));
   try {
-    if (sandbox.status === "paused") return await resume(use, sandbox, request, attempt);
-    if (sandbox.status !== "running") return await start(use, sandbox, request, attempt);
-    const state = await engine.inspect(id);
+    if (sandbox.status !== "running") return await comeUp(use, sandbox, request, attempt);
+    const state = await use.engine.inspect(id);
     if (state.state === "running") return { ...ready(sandbox), wasRunning: true };
     if (state.state === "paused") return await resume(use, sandbox, request, attempt);
     const ended = await recordCrash(use, id, state);
-    return ended === undefined ? refused(gone(ended)) : await start(use, ended, request, attempt);
+    return ended === undefined ? refused(gone(ended)) : await comeUp(use, ended, request, attempt);
   } catch (error) {
     use.logger.error({ sandbox: id, err: error }, "a wake failed");
     return refused(refusalOf(error));
+  }
+}
+
+/** Brings up what is down, if its owner may have it awake beside the others. */
+async function comeUp(
+  use: Collaborators,
+  sandbox: Sandbox,
+  request: WakeRequest,
+  attempt: Attempt,
+): Promise<WakeResult> {
+  const leave = use.limits.enter(sandbox);
+  if (!leave.admitted) return refused(leave.refusal);
+  try {
+    const bringUp = sandbox.status === "paused" ? resume : start;
+    return await bringUp(use, sandbox, request, attempt);
+  } finally {
+    leave.release();
   }
 }
 

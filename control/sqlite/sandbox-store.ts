@@ -1,5 +1,6 @@
 import type { SandboxStatus, StatusReason } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
+import type { OwnedSandbox } from "../sandboxes/owner-limits.ts";
 import type { Sandbox, SandboxPolicy } from "../sandboxes/sandbox.ts";
 import type { Database } from "./database.ts";
 
@@ -72,6 +73,21 @@ export class SandboxStore {
     return this.#database.all<Row>(sql, ...values, filter.limit).map(fromRow);
   }
 
+  /** Of one external user or project, those under removal included. */
+  ofOwner(kind: "user" | "project", externalId: string): SandboxId[] {
+    const sql = `SELECT id FROM sandboxes WHERE external_${kind}_id = ? ORDER BY created_at`;
+    return this.#database.all<{ id: SandboxId }>(sql, externalId).map(({ id }) => id);
+  }
+
+  /** As above of a user, with what counts for its limits. */
+  ownedBy(userId: string): OwnedSandbox[] {
+    return this.#database.all<OwnedRow>(ownedBy, userId).map(({ removing, memory_max: memoryMax, ...row }) => ({
+      ...row,
+      memoryMax,
+      isRemoving: removing !== null,
+    }));
+  }
+
   /** Writes the whole row, a new or a changed one. */
   put(sandbox: Sandbox): void {
     const row = toRow(sandbox);
@@ -118,6 +134,14 @@ const prolong =
   "UPDATE sandboxes SET recent_starts_ms = json_set(recent_starts_ms, '$[#-1]', " +
   "json_extract(recent_starts_ms, '$[#-1]') + max(0, ? - awake_since)) " +
   `WHERE id = ? AND run = ? AND awake_since > ? - ${longestStartMs} AND json_array_length(recent_starts_ms) > 0`;
+
+const ownedBy =
+  "SELECT id, status, removing, json_extract(policy, '$.memoryMax') AS memory_max FROM sandboxes WHERE external_user_id = ?";
+
+type OwnedRow = Pick<OwnedSandbox, "id" | "status"> & {
+  readonly removing: string | null;
+  readonly memory_max: string;
+};
 
 const columns = [
   "id",

@@ -31,6 +31,7 @@ const defaultConfig: SandboxConfig = {
   wakeCostMb: 800,
   startsAtOnce: 8,
   wakePolicy: { classes: {} },
+  ownerRules: { sandboxes: null, running: null, memoryBytes: null },
 };
 
 const gibibyte = 2 ** 30;

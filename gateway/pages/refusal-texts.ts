@@ -67,7 +67,8 @@ export const refusalTexts: Readonly<Record<RefusalCode, RefusalText>> = {
   too_many_requests: {
     status: 429,
     title: "Too many requests",
-    detail: "This sandbox is getting more requests than it may. Try again in a moment.",
+    detail:
+      "This sandbox gets more requests than it may, or its owner has as many awake as that. Try again in a moment.",
   },
   exited: {
     status: 502,
