@@ -29,6 +29,7 @@ import { stopAll } from "./sandboxes/stop-all.ts";
 import { lockDataDirectory } from "./sqlite/data-lock.ts";
 import { Database } from "./sqlite/database.ts";
 import { EventStore } from "./sqlite/event-store.ts";
+import { GatewayWorkerStore } from "./sqlite/gateway-worker-store.ts";
 import { IdempotencyStore } from "./sqlite/idempotency-store.ts";
 
 /** The running control process; disposing of it drains and stops. */
@@ -78,7 +79,7 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
 
   const events = new EventStore(database);
   const feed = new RouteFeed(randomUUID());
-  const workers = new GatewayWorkers();
+  const workers = new GatewayWorkers(new GatewayWorkerStore(database));
   opened.defer(() => workers.close());
   const use = collaborate({
     config,

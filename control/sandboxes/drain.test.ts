@@ -15,7 +15,7 @@ async function isWaiting(drain: Drain): Promise<boolean> {
 }
 
 function workersOf(t: Test, names: readonly string[], leaseMs = 60_000) {
-  const workers = new GatewayWorkers({ leaseMs });
+  const workers = new GatewayWorkers({ ids: () => [], add() {}, remove() {} }, { leaseMs });
   t.teardown(() => workers.close());
   const leave = names.map((name) => workers.connect(name, () => {}));
   return { workers, leave };

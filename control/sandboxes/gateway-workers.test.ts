@@ -2,8 +2,16 @@ import { once } from "node:events";
 import t from "tap";
 import { GatewayWorkers } from "./gateway-workers.ts";
 
+function remembering(names = new Set<string>()) {
+  return {
+    ids: () => [...names],
+    add: (id: string) => void names.add(id),
+    remove: (id: string) => void names.delete(id),
+  };
+}
+
 t.test("connect() keeps a worker alive without a word, until its lease after the stream ends", async (t) => {
-  const workers = new GatewayWorkers({ leaseMs: 20 });
+  const workers = new GatewayWorkers(remembering(), { leaseMs: 20 });
   t.teardown(() => workers.close());
   const disconnect = workers.connect("a", () => {});
   t.notOk(workers.someSilent);
@@ -17,7 +25,7 @@ t.test("connect() keeps a worker alive without a word, until its lease after the
 });
 
 t.test("connect() knows a worker that comes back", async (t) => {
-  const workers = new GatewayWorkers({ leaseMs: 10_000 });
+  const workers = new GatewayWorkers(remembering(), { leaseMs: 10_000 });
   t.teardown(() => workers.close());
   const first = workers.connect("a", () => {});
   const second = workers.connect("a", () => {});
@@ -29,7 +37,7 @@ t.test("connect() knows a worker that comes back", async (t) => {
 });
 
 t.test("hear() gives a worker that has no stream a lease", async (t) => {
-  const workers = new GatewayWorkers({ leaseMs: 20 });
+  const workers = new GatewayWorkers(remembering(), { leaseMs: 20 });
   t.teardown(() => workers.close());
   const gone = once(workers, "gone");
   workers.hear("a");
@@ -38,7 +46,7 @@ t.test("hear() gives a worker that has no stream a lease", async (t) => {
 });
 
 t.test("cut() ends every stream of one worker", async (t) => {
-  const workers = new GatewayWorkers();
+  const workers = new GatewayWorkers(remembering());
   t.teardown(() => workers.close());
   const cut: string[] = [];
   workers.connect("a", () => cut.push("a1"));
@@ -47,4 +55,20 @@ t.test("cut() ends every stream of one worker", async (t) => {
   workers.cut("a");
   workers.cut("unknown");
   t.same(cut, ["a1", "a2"]);
+});
+
+t.test("GatewayWorkers gives the workers that an earlier control knew their lease to come back", async (t) => {
+  const names = new Set<string>();
+  const earlier = new GatewayWorkers(remembering(names));
+  earlier.connect("a", () => {});
+  earlier.connect("b", () => {});
+  earlier.close();
+
+  const workers = new GatewayWorkers(remembering(names), { leaseMs: 20 });
+  t.teardown(() => workers.close());
+  t.ok(workers.someSilent);
+  workers.connect("a", () => {});
+  t.same(workers.live, ["a", "b"]);
+  t.same(await once(workers, "gone"), ["b"]);
+  t.same([...names], ["a"]);
 });

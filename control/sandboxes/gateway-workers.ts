@@ -1,5 +1,8 @@
 import { EventEmitter } from "node:events";
 
+/** Remembers workers over a crash of control. */
+export type RememberedWorkers = { ids(): readonly string[]; add(id: string): void; remove(id: string): void };
+
 /** A worker that was not heard of for so long holds no connections any more. */
 export const workerLeaseMs = 10_000;
 
@@ -7,20 +10,23 @@ type Worker = { streams: Set<() => void>; heardAt: number; timer: NodeJS.Timeout
 
 /**
  * Which gateway workers there are. A worker lives while its routes stream is open and until its lease after the last
- * sign of it ends: until then it may have connections that nobody else knows of. Emits `silent`
- * with its id when its stream ends, and `gone` after its lease.
+ * sign of it ends: until then it may have connections that nobody else knows of. The workers that an earlier control knew
+ * have that time to come back. Emits `silent` with its id when its stream ends, and `gone` after its lease.
  */
 export class GatewayWorkers extends EventEmitter<{ silent: [string]; gone: [string] }> {
   readonly #workers = new Map<string, Worker>();
+  readonly #remembered: RememberedWorkers;
   readonly #leaseMs: number;
-  /** Before this time nothing is known of workers that an earlier control knew. */
+  /** Before this time not all is known of what workers saw that an earlier control knew. */
   readonly knownFrom: number;
 
-  constructor({ leaseMs = workerLeaseMs }: { leaseMs?: number } = {}) {
+  constructor(remembered: RememberedWorkers, { leaseMs = workerLeaseMs }: { leaseMs?: number } = {}) {
     super();
     this.setMaxListeners(0);
+    this.#remembered = remembered;
     this.#leaseMs = leaseMs;
     this.knownFrom = Date.now() + leaseMs;
+    for (const id of remembered.ids()) this.hear(id);
   }
 
   get leaseMs(): number {
@@ -62,6 +68,7 @@ export class GatewayWorkers extends EventEmitter<{ silent: [string]; gone: [stri
   hear(id: string): Worker {
     let worker = this.#workers.get(id);
     if (worker === undefined) {
+      this.#remembered.add(id);
       worker = { streams: new Set(), heardAt: 0, timer: undefined };
       this.#workers.set(id, worker);
       this.#watchLease(id, worker);
@@ -91,6 +98,7 @@ export class GatewayWorkers extends EventEmitter<{ silent: [string]; gone: [stri
     if (worker.streams.size > 0 || this.#workers.get(id) !== worker) return;
     if (Date.now() - worker.heardAt < this.#leaseMs) return this.#watchLease(id, worker);
     this.#workers.delete(id);
+    this.#remembered.remove(id);
     this.emit("gone", id);
   }
 }

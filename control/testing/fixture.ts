@@ -13,6 +13,7 @@ import { GatewayWorkers } from "../sandboxes/gateway-workers.ts";
 import { defaultPolicy, type Sandbox, type SandboxPolicy } from "../sandboxes/sandbox.ts";
 import { Database } from "../sqlite/database.ts";
 import { EventStore } from "../sqlite/event-store.ts";
+import { GatewayWorkerStore } from "../sqlite/gateway-worker-store.ts";
 import { MemoryEngine } from "./memory-engine.ts";
 
 export const silent = pino({ level: "silent" });
@@ -60,7 +61,7 @@ export function fixture(t: Test, { leaseMs = 10_000, config = {} as Partial<Sand
   const database = new Database(":memory:", () => metrics.wroteTransaction());
   const events = new EventStore(database);
   const feed = new RouteFeed("epoch");
-  const workers = new GatewayWorkers({ leaseMs });
+  const workers = new GatewayWorkers(new GatewayWorkerStore(database), { leaseMs });
   const clock = { now: Date.now() };
   const memory: TestMemory = { availableBytes: 64 * gibibyte, totalBytes: 100 * gibibyte, stalledPercent: null };
   const use = collaborate({

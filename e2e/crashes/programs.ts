@@ -32,6 +32,15 @@ export class Program {
     return this.#end("SIGTERM");
   }
 
+  /** Stops it where it is, until `resume()`. */
+  freeze(): void {
+    this.child.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.child.kill("SIGCONT");
+  }
+
   async #end(signal: NodeJS.Signals): Promise<void> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     const ended = once(this.child, "exit");
