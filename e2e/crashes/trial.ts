@@ -40,6 +40,8 @@ const mostActsAtOnce = 5;
 /** A stop waits so long for a worker that was killed. */
 const drainSeconds = 2;
 /** Each engine takes longer for what is to be cut off than the one before; the rest is for busy machines. */
+/** What is said of a failed visit: what was done to its sandbox, and who was killed, in the time before. */
+const recentMs = 5_000;
 const longestLifeMs = { process: 400, docker: 2_500 };
 const settlePatienceMs = 20_000;
 /** Of four kills one is a worker's. */
@@ -102,6 +104,8 @@ class Trial {
   readonly #kills = { control: 0, worker: 0 };
   readonly #options: TrialOptions;
   readonly #known = new Map<string, Known>();
+  /** What was done of late, and to which sandbox; a kill is everyone's. */
+  readonly #deeds: { readonly at: number; readonly id?: string; readonly deed: string }[] = [];
   readonly #visitors: Visitors;
   #control: ControlProgram | undefined;
   #turns = 1;
@@ -114,6 +118,7 @@ class Trial {
       living,
       controlTurns: () => this.#turns,
       sinceWorkerKill: () => performance.now() - this.#workerKilledAt,
+      recent: (id: string) => this.#recent(id),
     };
     this.#visitors = new Visitors({ gateway: options.gateway.address, domain, scene });
   }
@@ -164,10 +169,22 @@ class Trial {
     await this.#options.gateway.end();
   }
 
+  #note(deed: string, id?: string): void {
+    this.#deeds.push({ at: performance.now(), deed, ...(id !== undefined && { id }) });
+    if (this.#deeds.length > 1000) this.#deeds.splice(0, 500);
+  }
+
+  #recent(visited: string): string {
+    const now = performance.now();
+    const deeds = this.#deeds.filter(({ at, id = visited }) => id === visited && now - at < recentMs);
+    return deeds.map(({ at, deed }) => `${deed} ${Math.round(now - at)} ms ago`).join(", ");
+  }
+
   async #running(): Promise<ControlProgram> {
     if (this.#control === undefined) {
       this.#control = await ControlProgram.start(this.#options.environment);
       this.#turns++;
+      this.#note("control started");
     }
     return this.#control;
   }
@@ -175,6 +192,7 @@ class Trial {
   async #killControl(control: ControlProgram): Promise<void> {
     this.#turns++;
     this.#kills.control++;
+    this.#note("control killed");
     this.#control = undefined;
     await control.kill();
   }
@@ -185,6 +203,7 @@ class Trial {
     const pid = pids[Math.floor(Math.random() * pids.length)];
     if (pid === undefined) return;
     this.#kills.worker++;
+    this.#note("worker killed");
     this.#workerKilledAt = performance.now();
     process.kill(pid, "SIGKILL");
   }
@@ -204,7 +223,9 @@ class Trial {
     const before = this.#known.get(id);
     if (act === "create") this.#known.set(id, { exists: "maybe", complete: false });
     if (act === "destroy") this.#known.set(id, { exists: "maybe", complete: before?.complete ?? false });
+    this.#note(act, id);
     const status = await this.#call(control, act, id).catch(() => undefined);
+    this.#note(`${act} answered ${status}`, id);
     const count = status === undefined ? this.#cutOff : this.#done;
     count[act] = (count[act] ?? 0) + 1;
     if (act === "create" && status === 201) this.#known.set(id, { exists: true, complete: true });

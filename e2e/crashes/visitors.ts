@@ -11,6 +11,8 @@ export type Scene = {
   readonly controlTurns: () => number;
   /** Milliseconds since a worker of the gateway was killed. */
   readonly sinceWorkerKill: () => number;
+  /** What was done to a sandbox of late, in words. */
+  readonly recent: (id: string) => string;
 };
 
 export type VisitorsOptions = { readonly gateway: string; readonly domain: string; readonly scene: Scene };
@@ -70,7 +72,8 @@ export class Visitors {
     if (answer === "503 control_unavailable" && (turns % 2 === 1 || scene.controlTurns() > turns)) return;
     // It was removed meanwhile.
     if (!scene.living().includes(id)) return;
-    this.problems.push(`${id} was asked for and answered ${answer}`);
+    const took = Math.round(performance.now() - begun);
+    this.problems.push(`${id} was asked for and answered ${answer} after ${took} ms: ${scene.recent(id)}`);
   }
 
   async #answerOf(id: string): Promise<string> {
