@@ -30,6 +30,8 @@ export type CliConfig = {
   readonly dockerSocket: string;
   readonly image: string;
   readonly network: string;
+  /** Where programs are looked for. */
+  readonly path: string;
   /** Such as `runsc`; undefined: the daemon's default. */
   readonly runtime: string | undefined;
   readonly apiAuthDisabled: boolean;
@@ -66,7 +68,7 @@ export function readConfig({ dotEnvFile }: ConfigOptions, variables: Variables =
     if (!(error instanceof EnvironmentError)) throw error;
     problems.push(...error.problems);
   }
-  return Object.freeze({ ...config, problems });
+  return Object.freeze({ ...config, path: variables.PATH ?? "", problems });
 }
 
 function readEdge(read: EnvironmentReader) {

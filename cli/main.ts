@@ -3,12 +3,14 @@ import { parseArgs } from "node:util";
 import { readConfig } from "./config.ts";
 import { examine } from "./doctor/doctor.ts";
 import { isWell, toJson, toText } from "./doctor/report.ts";
+import { removeEgress } from "./remove-egress.ts";
 import { trust } from "./trust.ts";
 
 const usage = `usage: sandboxd <command>
 
   doctor [--json]   looks at the whole stack and says what is wrong, and what mends it
   trust             says how to trust the local certificate authority
+  remove-egress     takes the egress rules out of the kernel, once control is stopped for good
 
   --env-file <path>   the settings of the stack, below this process's own variables; .env unless said otherwise
 
@@ -66,15 +68,21 @@ const commands: Readonly<Record<string, (options: Options) => Promise<number>>> 
     return isWell(findings) ? well : unwell;
   },
   async trust(options) {
-    const told = await trust(readConfig({ dotEnvFile: options["env-file"] }));
-    if ("problem" in told) {
-      process.stderr.write(`${told.problem}\n`);
-      return unwell;
-    }
-    await write(told.text);
-    return well;
+    return tell(await trust(readConfig({ dotEnvFile: options["env-file"] })));
+  },
+  async "remove-egress"(options) {
+    return tell(await removeEgress(readConfig({ dotEnvFile: options["env-file"] })));
   },
 };
+
+async function tell(told: { readonly text: string } | { readonly problem: string }): Promise<number> {
+  if ("problem" in told) {
+    process.stderr.write(`${told.problem}\n`);
+    return unwell;
+  }
+  await write(told.text);
+  return well;
+}
 
 /** Resolves when it is out: the process ends right after. */
 function write(text: string): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { ControlConfig } from "./config.ts";
+import type { Egress } from "./egress/egress.ts";
 import type { SandboxEngine } from "./engines/sandbox-engine.ts";
 import type { HostMemoryReader } from "./host-memory.ts";
 import type { Metrics } from "./metrics.ts";
@@ -28,6 +29,7 @@ export type CollaborateOptions = {
   readonly database: Database;
   readonly events: EventStore;
   readonly engine: SandboxEngine;
+  readonly egress: Egress;
   readonly hostMemory: HostMemoryReader;
   readonly feed: RouteFeed;
   readonly workers: GatewayWorkers;
@@ -58,12 +60,13 @@ const shortestWakeDeadlineSeconds = 60;
 
 /** Puts together what the use-cases of sandboxes work with. */
 export function collaborate(options: CollaborateOptions): Collaborators {
-  const { config, logger, metrics, database, events, engine, feed, workers, now } = options;
+  const { config, logger, metrics, database, events, engine, egress, feed, workers, now } = options;
   const store = new SandboxStore(database);
   const wakeDeadlineMs = Math.max(config.holdSeconds, shortestWakeDeadlineSeconds) * 1000;
   const memory = new MemoryWatch(toPressureRules(config), options.hostMemory);
   const use: Collaborators = {
     engine,
+    egress,
     store,
     workers,
     metrics,

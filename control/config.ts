@@ -9,6 +9,7 @@ import { type AccessConfig, accessVariables, readAccess } from "./access/access-
 import { type ApiToken, readApiTokens } from "./access/api-token.ts";
 import type { Reloadable } from "./access/reload.ts";
 import { type CertificateConfig, certificateVariables, readCertificates } from "./certificates/certificate-config.ts";
+import { type EgressConfig, egressVariables, readEgress } from "./egress/egress-config.ts";
 import { byteSizePattern, parseByteSize } from "./sandboxes/byte-size.ts";
 import type { OwnerRules } from "./sandboxes/owner-limits.ts";
 import { readWakePolicy, type WakePolicy } from "./sandboxes/wake-policy.ts";
@@ -45,6 +46,7 @@ export type ControlConfig = CertificateConfig & {
   /** `host`, or empty for the daemon's own remapping. */
   readonly userns: "host" | "";
   readonly setMemoryHigh: boolean;
+  readonly egress: EgressConfig;
   readonly idleThresholdSeconds: number;
   readonly idleReapIntervalSeconds: number;
   readonly pressureIntervalSeconds: number;
@@ -95,6 +97,7 @@ export const controlVariables = [
   "SANDBOXD_DOCKER_SOCKET",
   "SANDBOXD_HOST_DATA_DIR",
   "SANDBOXD_SET_MEMORY_HIGH",
+  ...egressVariables,
   "SANDBOXD_IDLE_THRESHOLD_SECONDS",
   "SANDBOXD_IDLE_REAP_INTERVAL_SECONDS",
   "SANDBOXD_PRESSURE_INTERVAL_SECONDS",
@@ -235,8 +238,10 @@ function readUserns(read: EnvironmentReader, written: string | undefined): "host
 }
 
 function readSandboxes(read: EnvironmentReader) {
+  const engine = read.choice("SANDBOXD_ENGINE", "docker", ["docker", "process"]);
   return {
-    engine: read.choice("SANDBOXD_ENGINE", "docker", ["docker", "process"]),
+    engine,
+    egress: readEgress(read, engine),
     image: read.text("SANDBOXD_IMAGE", "sandboxd/sandbox:latest"),
     network: read.text("SANDBOXD_NETWORK", "sandboxd"),
     runtime: read.raw("SANDBOXD_RUNTIME") ?? null,

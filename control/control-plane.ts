@@ -7,6 +7,7 @@ import { oneAtATime, reloadAccess } from "./access/reload.ts";
 import { type Edge, openEdge } from "./certificates/edge.ts";
 import { collaborate } from "./collaborate.ts";
 import { type ControlConfig, readReloadable } from "./config.ts";
+import { openEgress } from "./egress/open-egress.ts";
 import { hostMemoryReader } from "./host-memory.ts";
 import type { Api } from "./http/api.ts";
 import { loopbackDoor, socketDoor } from "./http/door.ts";
@@ -24,6 +25,7 @@ import { followEngine } from "./sandboxes/follow-engine.ts";
 import { GatewayWorkers } from "./sandboxes/gateway-workers.ts";
 import { reapIdle } from "./sandboxes/idle-reaper.ts";
 import { reconcile } from "./sandboxes/reconcile.ts";
+import { followEgress } from "./sandboxes/sandbox-egress.ts";
 import { Schedules } from "./sandboxes/schedules.ts";
 import { stopAll } from "./sandboxes/stop-all.ts";
 import { lockDataDirectory } from "./sqlite/data-lock.ts";
@@ -48,6 +50,8 @@ const pruneEveryMs = 60 * minuteMs;
 const keySetsEveryMs = 5 * minuteMs;
 const keptEventsMs = 30 * 24 * 60 * minuteMs;
 const scheduleTurnMs = 1_000;
+/** For so long at most sandboxes are without rules that somebody took away. */
+const egressTurnMs = 2_000;
 const retryReconcileMs = 1_000;
 
 /** Opens everything in its order. What was opened before a failure is let go of. */
@@ -74,6 +78,9 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
   opened.defer(() => database.close());
   const engine = await openEngine(config, logger);
   opened.defer(() => engine.close());
+  const { egress: egressConfig, network, path } = config;
+  const egress = openEgress({ config: egressConfig, network, path, engine, logger });
+  opened.defer(() => egress.close());
   const edge = opened.use(await openTraefikEdge(config, logger));
   metrics.watchCertificate(() => edge.status());
 
@@ -88,6 +95,7 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
     database,
     events,
     engine,
+    egress,
     feed,
     workers,
     hostMemory: hostMemoryReader(),
@@ -99,7 +107,9 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
     availablePercent: use.memory.availablePercent(),
     queued: use.admission.queued,
   }));
+  metrics.watchEgress(() => egress.status());
   opened.defer(followEngine(use));
+  opened.defer(followEgress(use));
   const { access: accessConfig, apiTokens, origin } = config;
   const access = await openAccess({ database, config: accessConfig, apiTokens, origin, logger, now: Date.now });
   use.records.on("change", (id, sandbox) => sandbox === undefined && access.shares.revokeAll(id));
@@ -152,6 +162,9 @@ async function startLoops(
   loops.every("reconcile", reconcileEveryMs, async () => {
     if (synced.done) await reconcile(use);
   });
+  const { egress } = use;
+  await egress.turn();
+  loops.every("egress", egressTurnMs, () => egress.turn());
   loops.every("idle", config.idleReapIntervalSeconds * 1000, () => reapIdle(use));
   const schedules = new Schedules(use);
   opened.defer(() => schedules.close());

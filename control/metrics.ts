@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { type SandboxStatus, sandboxStatuses } from "#contract/gateway-api.ts";
 import type { CertificateStatus } from "./certificates/edge.ts";
+import type { EgressStatus } from "./egress/egress.ts";
 import { type WakeTimes, wakeWaits } from "./sandboxes/wake-times.ts";
 
 /** What control counts, in a registry of its own. */
@@ -145,6 +146,38 @@ export class Metrics {
         for (const { file } of read().files) this.set({ file }, 1);
       },
     });
+  }
+
+  /** Has what is told of the egress rules read them when it is asked for; nothing while they are off. */
+  watchEgress(read: () => EgressStatus): void {
+    const tell = (name: string, help: string, tell: (gauge: Gauge<"reason">, status: EgressStatus) => void) => {
+      new Gauge({
+        name,
+        help,
+        labelNames: ["reason"],
+        registers: this.#registers,
+        collect() {
+          const status = read();
+          this.reset();
+          if (status.mode !== "off") tell(this, status);
+        },
+      });
+    };
+    tell("sandboxd_egress_installed", "1 when the egress rules are in force", (gauge, { installed }) =>
+      gauge.set(Number(installed)),
+    );
+    tell(
+      "sandboxd_egress_reinstalls",
+      "How often egress rules that somebody took away were installed anew",
+      (gauge, all) => gauge.set(all.reinstalls),
+    );
+    tell(
+      "sandboxd_egress_blocked_packets",
+      "Packets of sandboxes that were dropped, or would be, by reason",
+      (gauge, all) => {
+        for (const [reason, count] of Object.entries(all.blocked)) gauge.set({ reason }, count);
+      },
+    );
   }
 
   /** Has the gauge of sandboxes read a count when it is asked for. */

@@ -26,7 +26,8 @@ export function readApiTokens(read: EnvironmentReader, name: string): readonly A
   return tokens;
 }
 
-const forAdmins = /^\/(?:v1\/)?(?:audit|certificate|revocations|external-users|external-projects|backups)(?:\/|$)/;
+const forAdmins =
+  /^\/(?:v1\/)?(?:audit|certificate|egress|revocations|external-users|external-projects|backups)(?:\/|$)/;
 /** Reading by method, and yet a way to do something. */
 const forDoers = /\/terminal$/;
 

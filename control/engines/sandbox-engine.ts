@@ -14,6 +14,9 @@ export interface SandboxEngine {
   /** What this engine can do on this machine, found out once at the start. */
   capabilities(): Promise<EngineCapabilities>;
 
+  /** Where packets of sandboxes come from, on this machine; null where sandboxes have no network of their own. */
+  network(): Promise<EngineNetwork | null>;
+
   /**
    * Makes sure that a container (or what stands for it) with exactly this specification exists, stopped or running; one
    * with another specification is replaced, which ends it. The workspace is seeded the first time and then left alone.
@@ -75,6 +78,14 @@ export type EngineCapabilities = {
   readonly details: Readonly<Record<string, string>>;
 };
 
+/** A bridge with one port for each sandbox. */
+export type EngineNetwork = {
+  /** The name of its interface. */
+  readonly bridge: string;
+  /** CIDR blocks. */
+  readonly subnets: readonly string[];
+};
+
 /** All that shapes a container. Two equal specifications mean: nothing to replace. */
 export type SandboxSpec = {
   readonly id: SandboxId;
@@ -104,6 +115,8 @@ export type EngineState = {
   readonly startedAt: number | null;
   /** Where each declared port is dialled; empty unless running or paused. */
   readonly endpoints: readonly EngineEndpoint[];
+  /** What it is known by on the sandboxes' network; empty unless running or paused, and where there is none. */
+  readonly addresses: readonly string[];
   /** The engine's own words for an operator: container id and image, or pid. */
   readonly runtime: Readonly<Record<string, string | number | boolean | null>>;
 };

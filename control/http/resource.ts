@@ -2,6 +2,7 @@ import type { Static } from "typebox";
 import type { HostPolicy } from "#contract/gateway-api.ts";
 import { type PreviewOrigin, previewUrl } from "#contract/preview-host.ts";
 import { ApiError } from "../api-error.ts";
+import { formatDestination, parseDestination } from "../egress/destination.ts";
 import { defaultPolicy as defaults, type External, type Sandbox, type SandboxPolicy } from "../sandboxes/sandbox.ts";
 import { type Schedule, scheduleProblem } from "../sandboxes/schedule.ts";
 import { fromWireWakePolicy, toWireWakePolicy, type WireWakePolicy } from "../sandboxes/wake-policy.ts";
@@ -49,6 +50,7 @@ export function toResource(
       wake: [...sandbox.schedule.wake],
       sleep: [...sandbox.schedule.sleep],
     },
+    egress: { allow: [...sandbox.egressAllow] },
     external: { user_id: external.userId, project_id: external.projectId, workspace_id: external.workspaceId },
     labels: sandbox.labels,
     created_at: toTime(sandbox.createdAt),
@@ -89,6 +91,7 @@ export function toChanges(patch: PatchBody, current: SandboxPolicy): Partial<San
   if (patch.host_policy !== undefined) Object.assign(changes, fromHostPolicy(patch.host_policy, current));
   if (patch.cors !== undefined) changes.cors = fromWireCors(patch.cors, current.cors);
   if (patch.schedule !== undefined) changes.schedule = toSchedule(patch.schedule, current.schedule);
+  if (patch.egress !== undefined) changes.egressAllow = toEgressAllow(patch.egress, current.egressAllow);
   if (patch.wake_policy !== undefined) {
     const merged = mergePatch(toWireWakePolicy(current.wakePolicy), patch.wake_policy);
     changes.wakePolicy = fromWireWakePolicy(merged as WireWakePolicy);
@@ -116,6 +119,16 @@ function toSchedule(patch: PatchBody["schedule"], current: Schedule | null): Sch
   const problem = scheduleProblem(schedule);
   if (problem !== undefined) throw new ApiError("invalid_request", `body: schedule: ${problem}`);
   return schedule;
+}
+
+/** Throws ApiError `invalid_request` for what nobody can connect to. */
+function toEgressAllow(patch: PatchBody["egress"], current: readonly string[]): readonly string[] {
+  const allow = patch === null || patch === undefined ? [] : patch.allow === undefined ? current : (patch.allow ?? []);
+  return allow.map((text) => {
+    const destination = parseDestination(text);
+    if (destination !== undefined) return formatDestination(destination);
+    throw new ApiError("invalid_request", `body: egress: ${JSON.stringify(text)} is no address, CIDR block or name`);
+  });
 }
 
 function toHostPolicy({ hostPolicy, hostPolicyByPort }: SandboxPolicy): Resource["host_policy"] {

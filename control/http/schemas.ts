@@ -94,6 +94,18 @@ const corsPatch = Type.Object(
   { ...strict, description: corsDescription },
 );
 
+const egressAllow = Type.Array(text(300), {
+  maxItems: 64,
+  description:
+    "Private addresses, CIDR blocks and names that it may connect to, each with or without a port: `10.1.2.0/24`, `db.internal:5432`",
+});
+const egressDescription =
+  "What it may connect to besides the public internet; never this machine, siblings or metadata";
+const egressPatch = Type.Object(
+  { allow: Type.Optional(nullable(egressAllow)) },
+  { ...strict, description: egressDescription },
+);
+
 /** What an integrator may decide, each field in the form of a merge patch (RFC 7396): null takes a decision back. */
 const policyFields = {
   image: Type.Optional(nullable(text(512))),
@@ -111,6 +123,7 @@ const policyFields = {
   wake_policy: Type.Optional(nullable(wakePolicy)),
   cors: Type.Optional(nullable(corsPatch)),
   schedule: Type.Optional(nullable(schedule)),
+  egress: Type.Optional(nullable(egressPatch)),
   external: Type.Optional(nullable(external)),
   labels: Type.Optional(nullable(Type.Record(labelKey, nullable(labelValue), strict))),
 };
@@ -151,6 +164,7 @@ export const resource = Type.Object(
     wake_policy: wakePolicy,
     cors: nullable(cors),
     schedule: nullable(Type.Object({ timezone: Type.String(), wake: cronTimes, sleep: cronTimes })),
+    egress: Type.Object({ allow: egressAllow }, { description: egressDescription }),
     external: Type.Object({
       user_id: nullable(Type.String()),
       project_id: nullable(Type.String()),

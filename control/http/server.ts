@@ -15,6 +15,7 @@ import { LiveStreams } from "./live-streams.ts";
 import { answerError } from "./problem.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { certificateRoutes } from "./routes/certificate.ts";
+import { egressRoutes } from "./routes/egress.ts";
 import { forwardAuthRoutes } from "./routes/forward-auth.ts";
 import { gatewayRoutes } from "./routes/gateway.ts";
 import { gatewayAccessRoutes } from "./routes/gateway-access.ts";
@@ -107,6 +108,7 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
     forwardAuthRoutes(routes, api);
     auditRoutes(routes, api, streams);
     certificateRoutes(routes, api);
+    egressRoutes(routes, api);
     shortRoutes(routes, api);
     if (!door.servesGateway) return;
     gatewayRoutes(routes, api, streams);

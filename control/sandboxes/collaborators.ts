@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { SandboxId } from "#contract/sandbox-id.ts";
+import type { Egress } from "../egress/egress.ts";
 import type { SandboxEngine } from "../engines/sandbox-engine.ts";
 import type { Metrics } from "../metrics.ts";
 import type { SandboxStore } from "../sqlite/sandbox-store.ts";
@@ -17,6 +18,7 @@ import type { WakeFlights } from "./wake-flights.ts";
 /** What the use-cases of sandboxes work with; the composition root makes one. */
 export type Collaborators = {
   readonly engine: SandboxEngine;
+  readonly egress: Egress;
   readonly records: SandboxRecords;
   readonly store: SandboxStore;
   readonly workspaces: WorkspaceStore;

@@ -7,7 +7,7 @@ t.test("patchSandbox() changes the policy and the route, and restarts nothing", 
   const it = fixture(t);
   const { id, generation, run } = await running(it);
   it.engine.calls.length = 0;
-  const patched = patchSandbox(it.use, id, () => ({ visibility: "private", env: { A: "1" } }), {});
+  const patched = await patchSandbox(it.use, id, () => ({ visibility: "private", env: { A: "1" } }), {});
   t.match(patched, { visibility: "private", env: { A: "1" }, generation: generation + 1, run, status: "running" });
   t.match(it.feed.get(id), { visibility: "private", generation: generation + 1, endpoints: [{ port: 3000 }] });
   t.same(it.engine.calls, []);
@@ -16,7 +16,7 @@ t.test("patchSandbox() changes the policy and the route, and restarts nothing", 
 t.test("patchSandbox() takes an undeclared port off the route at once", async (t) => {
   const it = fixture(t);
   const { id } = await running(it, { ports: [3000, 4000] });
-  patchSandbox(it.use, id, () => ({ ports: [4000] }), {});
+  await patchSandbox(it.use, id, () => ({ ports: [4000] }), {});
   t.match(it.feed.get(id), { ports: [4000], endpoints: [{ port: 4000 }] });
 });
 
@@ -24,26 +24,25 @@ t.test("patchSandbox() guards against a change in between", async (t) => {
   const it = fixture(t);
   const { id, generation } = await running(it);
   const change = () => ({ labels: { a: "b" } });
-  t.throws(() => patchSandbox(it.use, id, change, { ifGeneration: [generation - 1] }), { code: "precondition_failed" });
+  await t.rejects(patchSandbox(it.use, id, change, { ifGeneration: [generation - 1] }), {
+    code: "precondition_failed",
+  });
   t.equal(it.use.records.get(id)?.generation, generation);
-  t.match(patchSandbox(it.use, id, change, { ifGeneration: [1, generation] }), { labels: { a: "b" } });
+  t.match(await patchSandbox(it.use, id, change, { ifGeneration: [1, generation] }), { labels: { a: "b" } });
 });
 
 t.test("patchSandbox() of what is started lifts a crash loop's delay, of anything else it does not", async (t) => {
   const it = fixture(t);
   const { id } = await running(it);
   it.use.records.change(id, { crashes: 5, retryAt: 99 }, { kind: "stop", cause: "exited" });
-  t.match(
-    patchSandbox(it.use, id, () => ({ labels: {} }), {}),
-    { crashes: 5, retryAt: 99 },
-  );
-  t.match(
-    patchSandbox(it.use, id, () => ({ cmd: ["fixed"] }), {}),
-    { crashes: 0, retryAt: null },
-  );
+  t.match(await patchSandbox(it.use, id, () => ({ labels: {} }), {}), { crashes: 5, retryAt: 99 });
+  t.match(await patchSandbox(it.use, id, () => ({ cmd: ["fixed"] }), {}), { crashes: 0, retryAt: null });
 });
 
 t.test("patchSandbox() throws for an id that nobody made", async (t) => {
   const { use } = fixture(t);
-  t.throws(() => patchSandbox(use, newSandboxId(), () => ({}), {}), { code: "not_found" });
+  await t.rejects(
+    patchSandbox(use, newSandboxId(), () => ({}), {}),
+    { code: "not_found" },
+  );
 });

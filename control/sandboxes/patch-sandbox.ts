@@ -2,21 +2,22 @@ import type { SandboxId } from "#contract/sandbox-id.ts";
 import { ApiError, notFound } from "../api-error.ts";
 import type { Collaborators } from "./collaborators.ts";
 import type { Sandbox, SandboxPolicy } from "./sandbox.ts";
+import { destinationsOf } from "./sandbox-egress.ts";
 
 /** Changes that the next start picks up, and that are a reason to try that start without waiting. */
 const shapesTheStart = ["ports", "image", "cmd", "env", "memoryHigh", "memoryMax", "cpu", "disk"] as const;
 
 /**
  * Changes what an integrator decided about a sandbox. It restarts nothing: what shapes the container applies at its next
- * start. `ifGeneration` guards against changes in between. Throws ApiError `not_found`, `precondition_failed`,
- * and `forbidden` past the limit of a new owner.
+ * start, the allow list of its egress at once. `ifGeneration` guards against changes in between. Throws ApiError
+ * `not_found`, `precondition_failed`, and `forbidden` past the limit of a new owner.
  */
-export function patchSandbox(
-  { records, limits }: Collaborators,
+export async function patchSandbox(
+  { records, egress, limits }: Collaborators,
   id: SandboxId,
   patch: (sandbox: Sandbox) => Partial<SandboxPolicy>,
   { ifGeneration }: { ifGeneration?: readonly number[] },
-): Sandbox {
+): Promise<Sandbox> {
   const sandbox = records.get(id);
   if (sandbox === undefined) throw notFound();
   if (ifGeneration !== undefined && !ifGeneration.includes(sandbox.generation)) {
@@ -28,5 +29,7 @@ export function patchSandbox(
   const startsAnew = shapesTheStart.some((field) => changes[field] !== undefined);
   const detail = Object.keys(changes).join(", ");
   const all = startsAnew ? { ...changes, crashes: 0, retryAt: null } : changes;
-  return records.change(id, all, { kind: "change", cause: "operator", detail }) ?? sandbox;
+  const after = records.change(id, all, { kind: "change", cause: "operator", detail }) ?? sandbox;
+  if (changes.egressAllow !== undefined) await egress.allow(id, destinationsOf(after));
+  return after;
 }

@@ -3,6 +3,7 @@ import type { EngineExit, EngineState } from "../engines/sandbox-engine.ts";
 import type { Collaborators } from "./collaborators.ts";
 import { finishRemoval } from "./remove-sandbox.ts";
 import type { Sandbox, SandboxChanges } from "./sandbox.ts";
+import { openEgress } from "./sandbox-egress.ts";
 import { recordCrash } from "./start-sandbox.ts";
 import { runOf } from "./wake-sandbox.ts";
 
@@ -40,6 +41,7 @@ export async function reconcileOne(use: Collaborators, sandbox: Sandbox, state: 
   const { records, now } = use;
   const event = { kind: "change", cause: "reconcile" } as const;
   if (state.state === "running" || state.state === "paused") {
+    await openEgress(use, sandbox, state);
     const changes = adopted(sandbox, state, now());
     if (changes !== undefined) records.change(sandbox.id, changes, event, state.endpoints);
     else records.learnEndpoints(sandbox.id, state.endpoints);
@@ -85,5 +87,5 @@ function adopted(sandbox: Sandbox, state: EngineState, now: number): SandboxChan
 }
 
 function missing(id: SandboxId): EngineState {
-  return { id, state: "missing", exit: null, startedAt: null, endpoints: [], runtime: {} };
+  return { id, state: "missing", exit: null, startedAt: null, endpoints: [], addresses: [], runtime: {} };
 }

@@ -25,6 +25,8 @@ export type SandboxPolicy = {
   /** Which other origins' pages may call it; null: the app decides. */
   readonly cors: CorsPolicy | null;
   readonly schedule: Schedule | null;
+  /** What it may connect to besides the public internet, as the caller wrote it. */
+  readonly egressAllow: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   readonly external: External;
 };
@@ -55,6 +57,7 @@ export const defaultPolicy: SandboxPolicy = {
   wakePolicy: { classes: {} },
   cors: null,
   schedule: null,
+  egressAllow: [],
   labels: {},
   external: { userId: null, projectId: null, workspaceId: null },
 };

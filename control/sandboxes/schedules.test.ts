@@ -88,10 +88,10 @@ t.test("turn() follows a schedule from when it is set, and forgets one that is t
   const { id } = await running(it);
   const schedules = follow(t, it);
   await turnAt(it, schedules, 19);
-  patchSandbox(it.use, id, () => ({ schedule: office }), {});
+  await patchSandbox(it.use, id, () => ({ schedule: office }), {});
   await turnAt(it, schedules, 20);
   t.equal(it.use.records.get(id)?.status, "running", "the time to sleep was before it");
-  patchSandbox(it.use, id, () => ({ schedule: null }), {});
+  await patchSandbox(it.use, id, () => ({ schedule: null }), {});
   it.clock.now += 86_400_000;
   await turnAt(it, schedules, 18);
   t.equal(it.use.records.get(id)?.status, "running");

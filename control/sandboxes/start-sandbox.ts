@@ -5,6 +5,7 @@ import type { Collaborators } from "./collaborators.ts";
 import { afterCrash } from "./crash.ts";
 import { exitReason, logTailOf, refusalOf } from "./refusal.ts";
 import type { Sandbox } from "./sandbox.ts";
+import { openEgress } from "./sandbox-egress.ts";
 import { toSpec } from "./sandbox-spec.ts";
 import { WakeTimes } from "./wake-times.ts";
 
@@ -39,15 +40,18 @@ export async function startAdmitted(
 
 /** Has the engine start a sandbox. */
 export async function startOnEngine(
-  { engine, settings, now, logger }: Collaborators,
+  use: Collaborators,
   sandbox: Sandbox,
   { signal, times = new WakeTimes() }: StartOptions = {},
 ): Promise<Start> {
+  const { engine, egress, settings, now, logger } = use;
   const begun = now();
   try {
+    await egress.ready();
     await times.time("prepare", () => engine.ensure(toSpec(sandbox, settings)));
     if (signal?.aborted) throw new EngineError("engine_unavailable", "The start was called off");
     const state = await times.time("start", () => engine.setDesired(sandbox.id, "running"));
+    await openEgress(use, sandbox, state);
     return { started: true, state, tookMs: now() - begun };
   } catch (error) {
     if (error instanceof EngineError)

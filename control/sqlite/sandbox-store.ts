@@ -202,10 +202,10 @@ type Row = {
 
 function toRow(sandbox: Sandbox): Row {
   const { ports, image, cmd, env, visibility, idlePolicy, idleSeconds, sleepMode, memoryHigh, memoryMax } = sandbox;
-  const { cpu, disk, hostPolicy, hostPolicyByPort, wakePolicy, cors, schedule, labels } = sandbox;
+  const { cpu, disk, hostPolicy, hostPolicyByPort, wakePolicy, cors, schedule, egressAllow, labels } = sandbox;
   const policy: Omit<SandboxPolicy, "external"> = {
     ...{ ports, image, cmd, env, visibility, idlePolicy, idleSeconds, sleepMode, memoryHigh, memoryMax },
-    ...{ cpu, disk, hostPolicy, hostPolicyByPort, wakePolicy, cors, schedule, labels },
+    ...{ cpu, disk, hostPolicy, hostPolicyByPort, wakePolicy, cors, schedule, egressAllow, labels },
   };
   return {
     id: sandbox.id,
@@ -236,8 +236,8 @@ function toRow(sandbox: Sandbox): Row {
 function fromRow(row: Row): Sandbox {
   return {
     // What an earlier program did not know of is not in its rows.
-    ...{ cors: null, schedule: null },
-    ...(JSON.parse(row.policy) as Omit<SandboxPolicy, "external" | "cors" | "schedule">),
+    ...{ cors: null, schedule: null, egressAllow: [] },
+    ...(JSON.parse(row.policy) as Omit<SandboxPolicy, "external" | "cors" | "schedule" | "egressAllow">),
     external: {
       userId: row.external_user_id,
       projectId: row.external_project_id,

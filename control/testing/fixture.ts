@@ -5,6 +5,7 @@ import type { Test } from "tap";
 import type { SandboxStatus } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import { collaborate, type SandboxConfig } from "../collaborate.ts";
+import { NoEgress } from "../egress/egress.ts";
 import { Metrics } from "../metrics.ts";
 import { RouteFeed } from "../routes/route-feed.ts";
 import type { Collaborators } from "../sandboxes/collaborators.ts";
@@ -66,6 +67,7 @@ export function fixture(t: Test, { leaseMs = 10_000, config = {} as Partial<Sand
   const memory: TestMemory = { availableBytes: 64 * gibibyte, totalBytes: 100 * gibibyte, stalledPercent: null };
   const use = collaborate({
     ...{ metrics, database, events, engine, feed, workers },
+    egress: new NoEgress(),
     hostMemory: () => ({ ...memory }),
     config: { ...defaultConfig, ...config },
     logger: silent,

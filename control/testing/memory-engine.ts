@@ -63,6 +63,10 @@ export class MemoryEngine implements SandboxEngine {
     return { pause: this.canPause, reclaim: this.canPause, details: {} };
   }
 
+  async network(): Promise<null> {
+    return null;
+  }
+
   async ensure(spec: SandboxSpec): Promise<void> {
     await this.#step("ensure");
     this.specs.set(spec.id, spec);
@@ -128,6 +132,7 @@ export class MemoryEngine implements SandboxEngine {
       exit: null,
       startedAt: isUp ? ++this.#clock : null,
       endpoints: isUp ? endpoints : [],
+      addresses: isUp ? ["127.0.0.1"] : [],
       runtime: {},
     };
   }

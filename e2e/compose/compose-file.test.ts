@@ -77,7 +77,7 @@ t.test("docker-compose.yml runs as root what has to be, and nothing else", async
   t.match(readFileSync(new URL("../../gateway/Dockerfile", import.meta.url), "utf8"), /^USER 10001:10001$/m);
   for (const name of ["gateway", "gateway-2"]) t.equal(services[name]?.user, undefined, "the image's own");
   t.strictSame(services.traefik?.cap_add, ["NET_BIND_SERVICE"]);
-  t.strictSame(services.control?.cap_add, ["CHOWN", "DAC_OVERRIDE", "FOWNER"]);
+  t.strictSame(services.control?.cap_add, ["CHOWN", "DAC_OVERRIDE", "FOWNER", "NET_ADMIN"]);
   const others = Object.entries(services).filter(([name]) => !["traefik", "control"].includes(name));
   for (const [name, service] of others) t.equal(service.cap_add, undefined, name);
 });

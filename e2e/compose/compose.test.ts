@@ -44,6 +44,7 @@ t.test("docker compose up", { skip: missingPart("docker", "images", "compose", "
     t.equal(answer.status, 200);
     t.match(answer.headers["content-type"], /^text\/html/);
     t.equal(answer.headers["x-sandbox-gateway"], undefined);
+    t.match(await (await stack.api("/v1/egress")).json(), { mode: "enforce", installed: true, problem: null });
   });
 
   await t.test("sends plain requests to the same preview over TLS", async (t) => {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Test } from "tap";
 import { operatorPair } from "../../control/certificates/testing/pairs.ts";
+import { removeEgress } from "../docker-network.ts";
 import { freePorts, type StackPorts } from "./stack.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -107,6 +108,7 @@ connect-to = "::127.0.0.1:"
       docker ps --all --quiet --filter network=${this.name} | xargs --no-run-if-empty docker rm --force
       docker network ls --quiet --filter 'name=^${this.name}$' | xargs --no-run-if-empty docker network rm
       docker images --quiet '${this.name}/*' | sort -u | xargs --no-run-if-empty docker rmi --force`);
+    await removeEgress(this.name);
     await rm(this.directory, { recursive: true, force: true });
   }
 }

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { Test } from "tap";
+import { removeEgress } from "../docker-network.ts";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -95,6 +96,7 @@ export class ComposeStack {
     if (sandboxes.length > 0) await this.docker("rm", "--force", ...sandboxes);
     const networks = await this.docker("network", "ls", "--quiet", "--filter", `name=^${this.name}$`);
     if (networks.length > 0) await this.docker("network", "rm", ...networks);
+    await removeEgress(this.name);
     await rm(this.directory, { recursive: true, force: true });
   }
 }

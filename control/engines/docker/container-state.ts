@@ -17,13 +17,14 @@ export function toEngineState(
   const isUp = State.Running || State.Paused;
   const wasUp = State.StartedAt !== never && State.StartedAt !== "";
   const ports = (Config.Labels[labels.ports] ?? "").split(",").map(Number);
-  const address = NetworkSettings.Networks[network]?.IPAddress ?? "";
+  const { IPAddress: address = "", GlobalIPv6Address = "" } = NetworkSettings.Networks[network] ?? {};
   return {
     id,
     state: State.Paused ? "paused" : isUp ? "running" : "exited",
     exit: isUp || !wasUp ? null : toExit(State.ExitCode, State.OOMKilled || killedForMemory),
     startedAt: isUp ? Date.parse(State.StartedAt) : null,
     endpoints: isUp && address !== "" ? ports.map((port) => ({ port, address, upstreamPort: port })) : [],
+    addresses: isUp ? [address, GlobalIPv6Address].filter((each) => each !== "") : [],
     runtime: { container: Id.slice(0, 12), image: Config.Image, pid: isUp ? State.Pid : null },
   };
 }

@@ -9,6 +9,7 @@ import {
   EngineError,
   type EngineEvent,
   type EngineExit,
+  type EngineNetwork,
   type EngineState,
   type LogLine,
   type SandboxEngine,
@@ -103,6 +104,10 @@ class DockerEngine implements SandboxEngine {
 
   async capabilities(): Promise<EngineCapabilities> {
     return this.#facts.capabilities();
+  }
+
+  async network(): Promise<EngineNetwork> {
+    return this.#client.use((docker) => this.#network.describe(docker));
   }
 
   async ensure(spec: SandboxSpec): Promise<void> {
@@ -296,5 +301,5 @@ function isUp({ state }: EngineState): boolean {
 }
 
 function missing(id: SandboxId): EngineState {
-  return { id, state: "missing", exit: null, startedAt: null, endpoints: [], runtime: {} };
+  return { id, state: "missing", exit: null, startedAt: null, endpoints: [], addresses: [], runtime: {} };
 }

@@ -5,7 +5,7 @@ import type { EngineState } from "../sandbox-engine.ts";
 import { PausedContainers } from "./paused-containers.ts";
 
 const state = (more: Partial<EngineState> = {}): EngineState => ({
-  ...{ id: newId(), state: "paused", exit: null, startedAt: 1, endpoints: [], runtime: {} },
+  ...{ id: newId(), state: "paused", exit: null, startedAt: 1, endpoints: [], addresses: [], runtime: {} },
   ...more,
 });
 

@@ -1,4 +1,6 @@
+import { createHash } from "node:crypto";
 import type Docker from "dockerode";
+import type { EngineNetwork } from "../sandbox-engine.ts";
 import { labels } from "./container-options.ts";
 import { statusOf } from "./docker-client.ts";
 
@@ -23,6 +25,14 @@ export class SandboxNetwork {
       this.#ensuring = undefined;
     });
     return this.#ensuring;
+  }
+
+  /** What packets on it are told by; it is made when there is none. */
+  async describe(docker: Docker): Promise<EngineNetwork> {
+    await this.ensure(docker);
+    const { Id, Options, IPAM } = (await docker.getNetwork(this.#name).inspect()) as Docker.NetworkInspectInfo;
+    const subnets = (IPAM?.Config ?? []).flatMap(({ Subnet }) => Subnet ?? []);
+    return { bridge: Options?.["com.docker.network.bridge.name"] ?? `br-${Id.slice(0, 12)}`, subnets };
   }
 
   async #ensure(docker: Docker): Promise<void> {
@@ -51,7 +61,11 @@ export class SandboxNetwork {
         Name: this.#name,
         Driver: "bridge",
         CheckDuplicate: true,
-        Options: { "com.docker.network.bridge.enable_icc": "false" },
+        Options: {
+          "com.docker.network.bridge.enable_icc": "false",
+          // Rules that name it hold for a network that is made anew, too.
+          "com.docker.network.bridge.name": bridgeName(this.#name),
+        },
         Labels: { ...this.#labels, [labels.managed]: "true" },
       });
     } catch (error) {
@@ -59,4 +73,9 @@ export class SandboxNetwork {
       if (statusOf(error) !== 409) throw error;
     }
   }
+}
+
+/** The same for every network of this name; the kernel takes 15 bytes. */
+function bridgeName(network: string): string {
+  return `sbx${createHash("sha256").update(network).digest("hex").slice(0, 12)}`;
 }

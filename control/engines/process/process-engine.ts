@@ -70,6 +70,10 @@ class ProcessEngine implements SandboxEngine {
     };
   }
 
+  async network(): Promise<null> {
+    return null;
+  }
+
   async ensure(spec: SandboxSpec): Promise<void> {
     if (spec.cmd === null || spec.cmd.length === 0) {
       throw new EngineError("start_failed", "On the process engine a sandbox needs a cmd");
@@ -190,7 +194,7 @@ class ProcessEngine implements SandboxEngine {
 }
 
 function missing(id: SandboxId): EngineState {
-  return { id, state: "missing", exit: null, startedAt: null, endpoints: [], runtime: {} };
+  return { id, state: "missing", exit: null, startedAt: null, endpoints: [], addresses: [], runtime: {} };
 }
 
 function namesIn(directory: string): string[] {

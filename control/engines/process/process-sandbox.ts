@@ -73,6 +73,7 @@ export class ProcessSandbox {
       exit,
       startedAt: isUp ? run.startedAt : null,
       endpoints: isUp ? run.ports.map((each) => ({ ...each, address: loopback })) : [],
+      addresses: [],
       runtime: { pid, workspace: this.#options.workspace },
     };
   }

@@ -102,7 +102,7 @@ export function sandboxRoutes(server: ApiServer, api: Api): void {
       await checkPossible(api, body, body.cmd);
       const ifGeneration = parseIfMatch(headers["if-match"]);
       const options = ifGeneration === undefined ? {} : { ifGeneration };
-      const sandbox = patchSandbox(api.use, idOf(params), (current) => toChanges(body, current), options);
+      const sandbox = await patchSandbox(api.use, idOf(params), (current) => toChanges(body, current), options);
       return reply.header("etag", `"${sandbox.generation}"`).send(show(api, sandbox));
     },
   );
