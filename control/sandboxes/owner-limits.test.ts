@@ -89,7 +89,10 @@ t.test("OwnerLimits hold for whoever gets a sandbox by a change or a claim", asy
   const external = (userId: string) => of(userId).external;
   await running(it, { external: external("ada") });
   const { id } = await running(it, { external: external("eve") });
-  await t.rejects(patchSandbox(it.use, id, () => ({ external: external("ada") }), {}), { code: "forbidden" });
+  await t.rejects(
+    patchSandbox(it.use, id, () => ({ external: external("ada") }), {}),
+    { code: "forbidden" },
+  );
   await t.rejects(claimSandbox(it.use, id, external("ada")), { code: "forbidden" });
   await claimSandbox(it.use, id, external("eve"));
   await claimSandbox(it.use, id, external("bob"));
