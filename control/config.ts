@@ -30,6 +30,8 @@ export type ControlConfig = CertificateConfig & {
   readonly auditRetentionDays: number;
   readonly access: AccessConfig;
   readonly dataDirectory: string;
+  /** The keys that seal secrets of sandboxes. */
+  readonly secretKeyFile: string;
   readonly logDirectory: string;
   readonly logLevel: (typeof logLevels)[number];
   readonly controlSocket: string;
@@ -86,6 +88,7 @@ export const controlVariables = [
   "SANDBOXD_AUDIT_RETENTION_DAYS",
   ...accessVariables,
   "SANDBOXD_DATA_DIR",
+  "SANDBOXD_SECRET_KEY_FILE",
   "SANDBOXD_LOG_DIR",
   "SANDBOXD_LOG_LEVEL",
   "SANDBOXD_CONTROL_SOCKET",
@@ -223,6 +226,7 @@ function readPlaces(read: EnvironmentReader) {
   return {
     dataDirectory,
     hostDataDirectory: resolve(read.text("SANDBOXD_HOST_DATA_DIR", dataDirectory)),
+    secretKeyFile: resolve(read.text("SANDBOXD_SECRET_KEY_FILE", join(dataDirectory, "keys", "secrets.key"))),
     controlSocket,
     logDirectory: resolve(read.text("SANDBOXD_LOG_DIR", join(dataDirectory, "log"))),
     logLevel: read.choice("SANDBOXD_LOG_LEVEL", "info", logLevels),

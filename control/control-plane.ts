@@ -28,6 +28,8 @@ import { reconcile } from "./sandboxes/reconcile.ts";
 import { followEgress } from "./sandboxes/sandbox-egress.ts";
 import { Schedules } from "./sandboxes/schedules.ts";
 import { stopAll } from "./sandboxes/stop-all.ts";
+import { openSecretBox } from "./secrets/secret-key-file.ts";
+import { reportUnreadable } from "./secrets/unreadable-secrets.ts";
 import { lockDataDirectory } from "./sqlite/data-lock.ts";
 import { Database } from "./sqlite/database.ts";
 import { EventStore } from "./sqlite/event-store.ts";
@@ -76,7 +78,8 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
   const metrics = new Metrics();
   const database = new Database(join(state, "sandboxd.db"), () => metrics.wroteTransaction());
   opened.defer(() => database.close());
-  const engine = await openEngine(config, logger);
+  const secrets = openSecretBox(config.secretKeyFile);
+  const engine = await openEngine(config, secrets, logger);
   opened.defer(() => engine.close());
   const { egress: egressConfig, network, path } = config;
   const egress = openEgress({ config: egressConfig, network, path, engine, logger });
@@ -102,6 +105,7 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
     now: Date.now,
   });
   adoptOriginal({ ...use, database });
+  reportUnreadable(use.store.all(), secrets, logger);
   metrics.countSandboxes(() => use.store.countByStatus());
   metrics.watchAdmission(() => ({
     availablePercent: use.memory.availablePercent(),
@@ -130,6 +134,7 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
     events,
     closing,
     synced: synced.promise,
+    secrets,
     idempotency: new Idempotency(idempotencyKeys, Date.now),
     resources: { origin: config.origin, idleThresholdSeconds: config.idleThresholdSeconds, defaultImage },
     checkReady: async () => {

@@ -5,6 +5,7 @@ import { CertificateError } from "./certificates/valid-certificate.ts";
 import { type ControlConfig, readConfig } from "./config.ts";
 import { type ControlPlane, openControlPlane } from "./control-plane.ts";
 import { AddressTakenError } from "./http/listen.ts";
+import { SecretKeyError } from "./secrets/secret-key-file.ts";
 import { DataLockedError } from "./sqlite/data-lock.ts";
 
 const failed = 1;
@@ -59,6 +60,7 @@ function isExpected(error: unknown): boolean {
     error instanceof AddressTakenError ||
     error instanceof DataLockedError ||
     error instanceof KeySetError ||
+    error instanceof SecretKeyError ||
     error instanceof CertificateError
   );
 }

@@ -3,13 +3,14 @@ import type { ControlConfig } from "./config.ts";
 import { openDockerEngine } from "./engines/docker/docker-engine.ts";
 import { openProcessEngine } from "./engines/process/process-engine.ts";
 import type { SandboxEngine } from "./engines/sandbox-engine.ts";
+import type { SecretOpener } from "./engines/sealed-environment.ts";
 
 /** The engine that the configuration names. */
-export async function openEngine(config: ControlConfig, logger: Logger): Promise<SandboxEngine> {
+export async function openEngine(config: ControlConfig, secrets: SecretOpener, logger: Logger): Promise<SandboxEngine> {
   const { engine, dataDirectory: dataDir } = config;
   switch (engine) {
     case "process":
-      return openProcessEngine({ dataDir, path: config.path, logger });
+      return openProcessEngine({ dataDir, path: config.path, secrets, logger });
     case "docker":
       return openDockerEngine({
         socketPath: config.dockerSocket,
@@ -21,6 +22,7 @@ export async function openEngine(config: ControlConfig, logger: Logger): Promise
         dataDir,
         hostDataDir: config.hostDataDirectory,
         labels: {},
+        secrets,
         logger,
       });
     default: {

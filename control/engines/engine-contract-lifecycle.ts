@@ -57,6 +57,16 @@ function ensureContract(t: Test, setup: ContractSetup, { absentCommand }: Engine
     await until("the second run", async () => (await texts(engine.logs(first.id, {}))).includes("run 2"));
   });
 
+  t.test("secrets are opened for the app, and one that cannot be is no start", async (t) => {
+    const { engine, spec, start } = await setup(t);
+    const server = spec(serverProgram, { env: { PLAIN: "seen" }, sealedEnv: { TOKEN: "sealed value" } });
+    await start(server);
+    const { endpoints } = await engine.inspect(server.id);
+    t.match((await get(endpoints[0])).env, { PLAIN: "seen", TOKEN: "value" });
+    const broken = spec(serverProgram, { sealedEnv: { TOKEN: "no such thing" } });
+    await t.rejects(start(broken), { code: "start_failed", message: /TOKEN/ });
+  });
+
   t.test("setDesired() runs, stops and runs again, with one event each", async (t) => {
     const { engine, spec, events } = await setup(t);
     const server = spec(serverProgram, { ports: [3000, 8080] });

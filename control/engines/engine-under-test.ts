@@ -6,6 +6,7 @@ import type { Test } from "tap";
 import { ulid } from "ulid";
 import { parseSandboxId, type SandboxId } from "#contract/sandbox-id.ts";
 import type { EngineEndpoint, EngineEvent, LogLine, SandboxEngine, SandboxSpec } from "./sandbox-engine.ts";
+import type { SecretOpener } from "./sealed-environment.ts";
 
 /** What differs between the engines that promise the same. */
 export type EngineUnderTest = {
@@ -54,6 +55,14 @@ export const counterProgram = `
   setInterval(() => {}, 1000);
 `;
 
+/** Secrets of tests are sealed by a word before them. */
+export const testSecrets: SecretOpener = {
+  open: (_, variable, sealed) => {
+    if (!sealed.startsWith("sealed ")) throw new Error(`The secret ${variable} is not sealed`);
+    return sealed.slice("sealed ".length);
+  },
+};
+
 /** A fresh engine and data directory for one test; everything is removed when it ends. */
 export async function setUp(t: Test, { makeEngine, node }: EngineUnderTest): Promise<ContractTest> {
   const dataDir = await mkdtemp(join(tmpdir(), "engine-"));
@@ -86,6 +95,7 @@ export const anySpec: Omit<SandboxSpec, "id"> = {
   image: null,
   cmd: null,
   env: {},
+  sealedEnv: {},
   memoryHighBytes: null,
   memoryMaxBytes: 256 * 1024 * 1024,
   cpu: null,

@@ -96,6 +96,8 @@ export type SandboxSpec = {
   /** null: the image's own command. The process engine needs one. */
   readonly cmd: readonly string[] | null;
   readonly env: Readonly<Record<string, string>>;
+  /** Secrets as they are kept: the engine opens them when it makes what runs, and keeps them no other way. */
+  readonly sealedEnv: Readonly<Record<string, string>>;
   /** Bytes; null: no soft limit. */
   readonly memoryHighBytes: number | null;
   /** Bytes; memory and swap together. */

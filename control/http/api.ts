@@ -6,7 +6,9 @@ import type { SandboxEngine } from "../engines/sandbox-engine.ts";
 import type { RouteFeed } from "../routes/route-feed.ts";
 import type { Collaborators } from "../sandboxes/collaborators.ts";
 import type { Sandbox } from "../sandboxes/sandbox.ts";
+import type { SecretBox } from "../secrets/secret-box.ts";
 import type { EventStore } from "../sqlite/event-store.ts";
+import type { Seal } from "./env-field.ts";
 import type { Idempotency } from "./idempotency.ts";
 import { type ResourceSettings, toResource } from "./resource.ts";
 import type { PatchBody, Resource } from "./schemas.ts";
@@ -19,6 +21,7 @@ export type Api = {
   readonly feed: RouteFeed;
   readonly events: EventStore;
   readonly idempotency: Idempotency;
+  readonly secrets: SecretBox;
   readonly resources: ResourceSettings;
   /** Resolves when the rows were compared with the engine for the first time: before that no route is told. */
   readonly synced: Promise<void>;
@@ -40,6 +43,11 @@ export function sandboxOf(api: Api, params: { id: string }): Sandbox {
   const sandbox = api.use.records.get(idOf(params));
   if (sandbox === undefined) throw notFound();
   return sandbox;
+}
+
+/** Seals what is for this sandbox. */
+export function sealFor({ secrets }: Api, id: SandboxId): Seal {
+  return (variable, value) => secrets.seal(id, variable, value);
 }
 
 export function show(api: Api, sandbox: Sandbox): Resource {

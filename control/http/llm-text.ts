@@ -18,6 +18,7 @@ Everything is JSON. The full description is at /openapi.json.
 - "visibility":"private" shuts a preview to whoever has no token of yours and no share link: POST
   /v1/sandboxes/{id}/shares {"ttl_seconds":3600,"max_uses":1} answers with the link in "url"; DELETE …/shares/{share}.
   POST /v1/revocations {"jti"} or {"subject"} or {"sandbox_id"} takes tokens back. GET /v1/audit says who did what.
+- "env":{"KEY":{"value":"...","secret":true}} reaches the app and is never shown again: an answer says {"secret":true}.
 - "external":{"user_id","project_id","workspace_id"} says whose it is. GET /v1/external-users/{id} tells what somebody has and
   may have; POST /v1/external-users/{id}/purge and /v1/external-projects/{id}/purge remove all of it.
 - DELETE /v1/sandboxes/{id} removes it with its workspace (?keep_workspace=true keeps that).

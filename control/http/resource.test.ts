@@ -1,18 +1,22 @@
 import t from "tap";
 import { newSandboxId } from "../sandboxes/create-sandbox.ts";
-import { newSandbox, type Sandbox } from "../sandboxes/sandbox.ts";
+import { newSandbox, type Sandbox, type SandboxPolicy } from "../sandboxes/sandbox.ts";
 import { policy } from "../testing/fixture.ts";
 import { toChanges, toPolicy, toResource, toTime } from "./resource.ts";
+import type { PatchBody } from "./schemas.ts";
 
 const settings = {
   origin: { domain: "example.com", scheme: "https", publicPort: 443 },
   idleThresholdSeconds: 2100,
   defaultImage: "base",
 } as const;
+const seal = (name: string, value: string) => `${name} ${value.length}`;
+const policyOf = (body: Parameters<typeof toPolicy>[0]) => toPolicy(body, seal);
+const changesOf = (patch: PatchBody, current: SandboxPolicy) => toChanges(patch, current, seal);
 const sandbox = newSandbox(newSandboxId(), policy, 0);
 
 t.test("toPolicy() fills in the defaults", async (t) => {
-  t.same(toPolicy({ ports: [3000], cmd: ["app"] }), policy);
+  t.same(policyOf({ ports: [3000], cmd: ["app"] }), policy);
 });
 
 t.test("toResource() shows what counts: the default image and threshold", async (t) => {
@@ -67,15 +71,15 @@ t.test("toResource() and toChanges() agree on every field that can be changed", 
     last_active_at,
     keepalive_until,
   ]);
-  const changes = toChanges(body, policy);
+  const changes = changesOf(body, policy);
   for (const [field, value] of Object.entries(changes)) t.same(rich[field as keyof typeof rich], value, field);
   t.same(Object.keys(changes).sort(), Object.keys(policy).sort());
 });
 
 t.test("toChanges() leaves alone what a patch does not name", async (t) => {
-  t.same(toChanges({}, policy), {});
+  t.same(changesOf({}, policy), {});
   const current = { ...policy, external: { userId: "u", projectId: "p", workspaceId: "w" } };
-  t.same(toChanges({ external: { project_id: null } }, current), {
+  t.same(changesOf({ external: { project_id: null } }, current), {
     external: { userId: "u", projectId: null, workspaceId: "w" },
   });
 });
@@ -90,11 +94,11 @@ t.test("toChanges() brings back the default for null", async (t) => {
     external: null,
     wake_policy: null,
   };
-  t.same(toChanges(nulls, { ...policy, visibility: "private", hostPolicy: "preserve" }), {
+  t.same(changesOf(nulls, { ...policy, visibility: "private", hostPolicy: "preserve" }), {
     ...{ visibility: "public", idlePolicy: "sleep", sleepMode: "stop", memoryMax: "10G", wakePolicy: { classes: {} } },
     ...{ hostPolicy: "localhost", hostPolicyByPort: {}, external: policy.external },
   });
-  t.same(toChanges({ image: null, cpu: null, memory_high: null }, policy), {
+  t.same(changesOf({ image: null, cpu: null, memory_high: null }, policy), {
     image: null,
     cpu: null,
     memoryHigh: null,
@@ -106,27 +110,27 @@ t.test("toTime() is RFC 3339 in UTC with milliseconds", async (t) => {
 });
 
 t.test("toChanges() merges a schedule and refuses one that cannot be followed", async (t) => {
-  const none = toPolicy({ ports: [3000] });
+  const none = policyOf({ ports: [3000] });
   t.equal(none.schedule, null);
-  const { schedule } = toChanges({ schedule: { wake: ["0 9 * * *"] } }, none);
+  const { schedule } = changesOf({ schedule: { wake: ["0 9 * * *"] } }, none);
   t.same(schedule, { timezone: "UTC", wake: ["0 9 * * *"], sleep: [] });
   const patch = { schedule: { timezone: "Europe/Berlin", wake: null, sleep: ["0 18 * * *"] } };
   const merged = { timezone: "Europe/Berlin", wake: [], sleep: ["0 18 * * *"] };
-  t.same(toChanges(patch, { ...none, schedule: schedule! }), { schedule: merged });
-  t.same(toChanges({ schedule: null }, { ...none, schedule: merged }), { schedule: null });
+  t.same(changesOf(patch, { ...none, schedule: schedule! }), { schedule: merged });
+  t.same(changesOf({ schedule: null }, { ...none, schedule: merged }), { schedule: null });
   const wrong = { schedule: { timezone: "Nowhere", wake: ["0 9 * * *"] } };
-  t.throws(() => toChanges(wrong, none), { code: "invalid_request", message: /schedule: timezone "Nowhere"/ });
+  t.throws(() => changesOf(wrong, none), { code: "invalid_request", message: /schedule: timezone "Nowhere"/ });
 });
 
 t.test("toChanges() merges a CORS policy and refuses one that allows nobody", async (t) => {
-  const none = toPolicy({ ports: [3000] });
-  const { cors } = toChanges({ cors: { origins: ["https://A.example"], methods: ["GET"], credentials: true } }, none);
+  const none = policyOf({ ports: [3000] });
+  const { cors } = changesOf({ cors: { origins: ["https://A.example"], methods: ["GET"], credentials: true } }, none);
   t.same(cors, { origins: ["https://a.example"], methods: ["GET"], credentials: true });
-  const patched = toChanges({ cors: { methods: null, max_age_seconds: 60 } }, { ...none, cors: cors! });
+  const patched = changesOf({ cors: { methods: null, max_age_seconds: 60 } }, { ...none, cors: cors! });
   t.same(patched.cors, { origins: ["https://a.example"], credentials: true, maxAgeSeconds: 60 });
-  t.same(toChanges({ cors: null }, { ...none, cors: cors! }), { cors: null });
+  t.same(changesOf({ cors: null }, { ...none, cors: cors! }), { cors: null });
   const refused = { code: "invalid_request", message: /cors\.origins/ };
-  t.throws(() => toChanges({ cors: { credentials: true } }, none), refused);
-  t.throws(() => toChanges({ cors: { origins: null } }, { ...none, cors: cors! }), refused);
-  t.throws(() => toChanges({ cors: { origins: ["*"] } }, { ...none, cors: cors! }), refused, "with credentials");
+  t.throws(() => changesOf({ cors: { credentials: true } }, none), refused);
+  t.throws(() => changesOf({ cors: { origins: null } }, { ...none, cors: cors! }), refused);
+  t.throws(() => changesOf({ cors: { origins: ["*"] } }, { ...none, cors: cors! }), refused, "with credentials");
 });

@@ -7,6 +7,7 @@ import { defaultPolicy as defaults, type External, type Sandbox, type SandboxPol
 import { type Schedule, scheduleProblem } from "../sandboxes/schedule.ts";
 import { fromWireWakePolicy, toWireWakePolicy, type WireWakePolicy } from "../sandboxes/wake-policy.ts";
 import { fromWireCors, toWireCors } from "./cors-field.ts";
+import { fromWireEnv, type Seal, toWireEnv } from "./env-field.ts";
 import { mergePatch } from "./merge-patch.ts";
 import type { createBody, PatchBody, Resource } from "./schemas.ts";
 
@@ -37,7 +38,7 @@ export function toResource(
     sleep_mode: sandbox.sleepMode,
     image: sandbox.image ?? defaultImage,
     cmd: sandbox.cmd === null ? null : [...sandbox.cmd],
-    env: sandbox.env,
+    env: toWireEnv(sandbox),
     memory_high: sandbox.memoryHigh,
     memory_max: sandbox.memoryMax,
     cpu: sandbox.cpu,
@@ -67,17 +68,17 @@ export function toTime(milliseconds: number): string {
 }
 
 /** What a create's body decides; the rest is left to the defaults. */
-export function toPolicy(body: Omit<Static<typeof createBody>, "id">): SandboxPolicy {
-  return { ...defaults, ...toChanges(body, defaults) };
+export function toPolicy(body: Omit<Static<typeof createBody>, "id">, seal: Seal): SandboxPolicy {
+  return { ...defaults, ...toChanges(body, defaults, seal) };
 }
 
 /** What a merge patch changes (RFC 7396): null brings back the default, objects are merged key by key. */
-export function toChanges(patch: PatchBody, current: SandboxPolicy): Partial<SandboxPolicy> {
+export function toChanges(patch: PatchBody, current: SandboxPolicy, seal: Seal): Partial<SandboxPolicy> {
   const changes: { -readonly [Field in keyof SandboxPolicy]?: SandboxPolicy[Field] } = {};
   if (patch.ports !== undefined) changes.ports = patch.ports;
   if (patch.image !== undefined) changes.image = patch.image;
   if (patch.cmd !== undefined) changes.cmd = patch.cmd;
-  if (patch.env !== undefined) changes.env = mergePatch(current.env, patch.env);
+  if (patch.env !== undefined) Object.assign(changes, fromWireEnv(patch.env, current, seal));
   if (patch.visibility !== undefined) changes.visibility = patch.visibility ?? defaults.visibility;
   if (patch.idle_policy !== undefined) changes.idlePolicy = patch.idle_policy ?? defaults.idlePolicy;
   if (patch.idle_seconds !== undefined) changes.idleSeconds = patch.idle_seconds;

@@ -13,6 +13,13 @@ const ports = Type.Array(port, { minItems: 1, maxItems: 64, uniqueItems: true })
 const cmd = Type.Array(Type.String({ maxLength: 65_536, pattern: "^[^\\u0000]*$" }), { minItems: 1, maxItems: 1024 });
 const variable = Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" });
 const value = Type.String({ maxLength: 65_536, pattern: "^[^\\u0000]*$" });
+const marked = Type.Object(
+  { value: Type.Optional(value), secret: Type.Optional(Type.Boolean()) },
+  {
+    ...strict,
+    description: "With `secret: true` the value is never shown again; without a value a secret stays as it is",
+  },
+);
 const labelKey = Type.String({ pattern: "^[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$" });
 const labelValue = Type.String({ maxLength: 255 });
 const portKey = Type.String({ pattern: "^[1-9][0-9]{0,4}$" });
@@ -110,7 +117,7 @@ const egressPatch = Type.Object(
 const policyFields = {
   image: Type.Optional(nullable(text(512))),
   cmd: Type.Optional(nullable(cmd)),
-  env: Type.Optional(nullable(Type.Record(variable, nullable(value), strict))),
+  env: Type.Optional(nullable(Type.Record(variable, nullable(Type.Union([value, marked])), strict))),
   visibility: Type.Optional(nullable(Type.Enum(["public", "private"]))),
   idle_policy: Type.Optional(nullable(Type.Enum(["sleep", "always_on"]))),
   idle_seconds: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 31_536_000 }))),
@@ -155,7 +162,7 @@ export const resource = Type.Object(
     sleep_mode: Type.Enum(["stop", "pause", "auto"]),
     image: nullable(Type.String()),
     cmd: nullable(Type.Array(Type.String())),
-    env: Type.Record(Type.String(), Type.String()),
+    env: Type.Record(Type.String(), Type.Union([Type.String(), Type.Object({ secret: Type.Literal(true) })])),
     memory_high: nullable(Type.String()),
     memory_max: Type.String(),
     cpu: nullable(Type.Number()),

@@ -4,13 +4,14 @@ import type { Sandbox } from "./sandbox.ts";
 
 /** What the engine shall run for a sandbox. `setMemoryHigh: false` leaves the soft limit out. */
 export function toSpec(sandbox: Sandbox, { setMemoryHigh }: { setMemoryHigh: boolean }): SandboxSpec {
-  const { id, ports, image, cmd, env, memoryHigh, memoryMax, cpu, disk } = sandbox;
+  const { id, ports, image, cmd, env, sealedEnv, memoryHigh, memoryMax, cpu, disk } = sandbox;
   return {
     id,
     ports,
     image,
     cmd,
     env,
+    sealedEnv,
     memoryHighBytes: setMemoryHigh && memoryHigh !== null ? parseByteSize(memoryHigh) : null,
     memoryMaxBytes: parseByteSize(memoryMax),
     cpu,

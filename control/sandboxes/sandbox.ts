@@ -10,6 +10,8 @@ export type SandboxPolicy = {
   readonly image: string | null;
   readonly cmd: readonly string[] | null;
   readonly env: Readonly<Record<string, string>>;
+  /** Variables whose values are secret, each sealed for this sandbox. */
+  readonly sealedEnv: Readonly<Record<string, string>>;
   readonly visibility: "public" | "private";
   readonly idlePolicy: "sleep" | "always_on";
   /** null: the configured threshold. */
@@ -44,6 +46,7 @@ export const defaultPolicy: SandboxPolicy = {
   image: null,
   cmd: null,
   env: {},
+  sealedEnv: {},
   visibility: "public",
   idlePolicy: "sleep",
   idleSeconds: null,

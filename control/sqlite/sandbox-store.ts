@@ -201,10 +201,11 @@ type Row = {
 };
 
 function toRow(sandbox: Sandbox): Row {
-  const { ports, image, cmd, env, visibility, idlePolicy, idleSeconds, sleepMode, memoryHigh, memoryMax } = sandbox;
+  const { ports, image, cmd, env, sealedEnv, visibility, idlePolicy, idleSeconds, sleepMode, memoryHigh, memoryMax } =
+    sandbox;
   const { cpu, disk, hostPolicy, hostPolicyByPort, wakePolicy, cors, schedule, egressAllow, labels } = sandbox;
   const policy: Omit<SandboxPolicy, "external"> = {
-    ...{ ports, image, cmd, env, visibility, idlePolicy, idleSeconds, sleepMode, memoryHigh, memoryMax },
+    ...{ ports, image, cmd, env, sealedEnv, visibility, idlePolicy, idleSeconds, sleepMode, memoryHigh, memoryMax },
     ...{ cpu, disk, hostPolicy, hostPolicyByPort, wakePolicy, cors, schedule, egressAllow, labels },
   };
   return {
@@ -236,8 +237,8 @@ function toRow(sandbox: Sandbox): Row {
 function fromRow(row: Row): Sandbox {
   return {
     // What an earlier program did not know of is not in its rows.
-    ...{ cors: null, schedule: null, egressAllow: [] },
-    ...(JSON.parse(row.policy) as Omit<SandboxPolicy, "external" | "cors" | "schedule" | "egressAllow">),
+    ...{ sealedEnv: {}, cors: null, schedule: null, egressAllow: [] },
+    ...(JSON.parse(row.policy) as Omit<SandboxPolicy, "external" | "sealedEnv" | "cors" | "schedule" | "egressAllow">),
     external: {
       userId: row.external_user_id,
       projectId: row.external_project_id,

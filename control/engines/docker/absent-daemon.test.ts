@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
 import t, { type Test } from "tap";
-import { anySpec, newId, until } from "../engine-under-test.ts";
+import { anySpec, newId, testSecrets, until } from "../engine-under-test.ts";
 import type { EngineEvent } from "../sandbox-engine.ts";
 import { openDockerEngine } from "./docker-engine.ts";
 
@@ -24,6 +24,7 @@ async function setUp(t: Test) {
       dataDir,
       hostDataDir: dataDir,
       labels: {},
+      secrets: testSecrets,
       logger: pino({ level: "silent" }),
     });
     t.teardown(() => engine.close());

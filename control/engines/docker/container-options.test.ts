@@ -1,5 +1,5 @@
 import t from "tap";
-import { anySpec, newId } from "../engine-under-test.ts";
+import { anySpec, newId, testSecrets } from "../engine-under-test.ts";
 import type { SandboxSpec } from "../sandbox-engine.ts";
 import { type ContainerConfig, containerOptions, labels, withoutVolumes } from "./container-options.ts";
 
@@ -12,6 +12,7 @@ const config: ContainerConfig = {
   noFile: 65_536,
   hostWorkspaces: "/data/workspaces",
   labels: {},
+  secrets: testSecrets,
 };
 const spec: SandboxSpec = { ...anySpec, id: newId(), env: { A: "1", B: "2" } };
 const hash = (changes: Partial<SandboxSpec>, configured: Partial<ContainerConfig> = {}) =>

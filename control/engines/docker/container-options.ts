@@ -4,6 +4,7 @@ import type { ContainerCreateOptions } from "dockerode";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import type { SandboxSpec } from "../sandbox-engine.ts";
 import { sandboxEnvironment } from "../sandbox-environment.ts";
+import { openEnvironment, type SecretOpener } from "../sealed-environment.ts";
 
 /** Who the sandbox's processes are; the image has a user of this number. */
 export const sandboxUser = 1000;
@@ -37,6 +38,8 @@ export type ContainerConfig = {
   readonly noFile: number | undefined;
   /** The directory of the workspaces as the daemon sees it. */
   readonly hostWorkspaces: string;
+  /** What it opens is in the container's environment: whoever may ask the daemon sees it too. */
+  readonly secrets: SecretOpener;
   /** Labels besides ours. */
   readonly labels: Readonly<Record<string, string>>;
 };
@@ -69,7 +72,9 @@ export function containerOptions(
 
 function process(spec: SandboxSpec, config: ContainerConfig) {
   const ports = spec.ports.map((port) => ({ port, upstreamPort: port }));
-  const sorted = Object.fromEntries(Object.entries(spec.env).sort(([left], [right]) => (left < right ? -1 : 1)));
+  const sorted = Object.fromEntries(
+    Object.entries(openEnvironment(spec, config.secrets)).sort(([left], [right]) => (left < right ? -1 : 1)),
+  );
   // The init process passes SIGTERM on to the whole group with this, not just to its child.
   const env = { HOME: home, TINI_KILL_PROCESS_GROUP: "1", ...sandboxEnvironment(sorted, ports, "0.0.0.0") };
   const isHigh = config.memoryHigh && spec.memoryHighBytes !== null;

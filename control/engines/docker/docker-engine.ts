@@ -15,6 +15,7 @@ import {
   type SandboxEngine,
   type SandboxSpec,
 } from "../sandbox-engine.ts";
+import type { SecretOpener } from "../sealed-environment.ts";
 import { inspectImage, isGone, memoryUse, pause, removeContainer, run, stop } from "./container-calls.ts";
 import { type ContainerEvent, ContainerEvents } from "./container-events.ts";
 import { containerListeners } from "./container-listeners.ts";
@@ -52,6 +53,7 @@ export type DockerEngineOptions = {
   readonly hostDataDir: string;
   /** Further labels; containers without them are not this engine's. */
   readonly labels: Readonly<Record<string, string>>;
+  readonly secrets: SecretOpener;
   readonly logger: Logger;
 };
 

@@ -3,6 +3,7 @@ import Docker from "dockerode";
 import pino from "pino";
 import type { Test } from "tap";
 import { dockerSocket } from "../../../e2e/parts/parts.ts";
+import { testSecrets } from "../engine-under-test.ts";
 import { removeContainer } from "./container-calls.ts";
 import type { DockerEngineOptions } from "./docker-engine.ts";
 import { buildSandboxImage } from "./test-image.ts";
@@ -31,6 +32,7 @@ export async function dockerTest(t: Test): Promise<Omit<DockerEngineOptions, "da
     runtime: null,
     memoryHigh: false,
     labels: label,
+    secrets: testSecrets,
     logger: pino({ level: "silent" }),
   };
 }

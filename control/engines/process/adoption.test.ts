@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import pino from "pino";
 import t, { type Test } from "tap";
-import { anySpec, get, newId, serverProgram, texts, until } from "../engine-under-test.ts";
+import { anySpec, get, newId, serverProgram, testSecrets, texts, until } from "../engine-under-test.ts";
 import type { EngineEvent, EngineState, SandboxEngine, SandboxSpec } from "../sandbox-engine.ts";
 import { openProcessEngine } from "./process-engine.ts";
 import { hasProcessTable, readProcess } from "./process-table.ts";
@@ -39,7 +39,7 @@ async function kill(child: ChildProcess): Promise<void> {
 }
 
 function reopen(t: Test, dataDir: string): { engine: SandboxEngine; events: EngineEvent[] } {
-  const engine = openProcessEngine({ dataDir, path: process.env.PATH ?? "", logger });
+  const engine = openProcessEngine({ dataDir, path: process.env.PATH ?? "", secrets: testSecrets, logger });
   t.teardown(() => engine.close());
   const events: EngineEvent[] = [];
   engine.watch((event) => events.push(event));

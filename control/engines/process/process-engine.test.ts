@@ -5,7 +5,7 @@ import pino from "pino";
 import t, { type Test } from "tap";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import { engineContract } from "../engine-contract.ts";
-import { anySpec, get, newId, serverProgram, texts, until } from "../engine-under-test.ts";
+import { anySpec, get, newId, serverProgram, testSecrets, texts, until } from "../engine-under-test.ts";
 import type { EngineState, SandboxEngine } from "../sandbox-engine.ts";
 import { openProcessEngine } from "./process-engine.ts";
 import { hasProcessTable, readProcess } from "./process-table.ts";
@@ -15,7 +15,7 @@ const path = process.env.PATH ?? "";
 
 engineContract(t, {
   makeEngine: async (t, dataDir) => {
-    const engine = openProcessEngine({ dataDir, path, logger });
+    const engine = openProcessEngine({ dataDir, path, secrets: testSecrets, logger });
     t.teardown(() => engine.close());
     return engine;
   },
@@ -29,7 +29,7 @@ engineContract(t, {
 async function open(t: Test) {
   const dataDir = await mkdtemp(join(tmpdir(), "process-engine-"));
   t.teardown(() => rm(dataDir, { recursive: true, force: true }));
-  const engine = openProcessEngine({ dataDir, path, logger, closeGraceSeconds: 0.2 });
+  const engine = openProcessEngine({ dataDir, path, secrets: testSecrets, logger, closeGraceSeconds: 0.2 });
   t.teardown(() => engine.close());
   const start = async (program: string): Promise<SandboxId> => {
     const spec = { ...anySpec, id: newId(), cmd: [process.execPath, "-e", program] };

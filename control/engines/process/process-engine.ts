@@ -15,6 +15,7 @@ import {
   type SandboxEngine,
   type SandboxSpec,
 } from "../sandbox-engine.ts";
+import type { SecretOpener } from "../sealed-environment.ts";
 import { FreePorts } from "./free-ports.ts";
 import { defaultGraceSeconds, ProcessSandbox } from "./process-sandbox.ts";
 import { hasProcessTable } from "./process-table.ts";
@@ -25,6 +26,7 @@ export type ProcessEngineOptions = {
   readonly dataDir: string;
   /** PATH of every sandbox that does not bring its own: all they get of control's environment. */
   readonly path: string;
+  readonly secrets: SecretOpener;
   readonly logger: Logger;
   /** How long `close()` waits between SIGTERM and SIGKILL. */
   readonly closeGraceSeconds?: number;
@@ -42,15 +44,17 @@ class ProcessEngine implements SandboxEngine {
   readonly kind = "process";
   readonly #dataDir: string;
   readonly #path: string;
+  readonly #secrets: SecretOpener;
   readonly #logger: Logger;
   readonly #closeGraceSeconds: number;
   readonly #ports = new FreePorts();
   readonly #sandboxes = new Map<SandboxId, ProcessSandbox>();
   readonly #watchers = new Set<(event: EngineEvent) => void>();
 
-  constructor({ dataDir, path, logger, closeGraceSeconds = 5 }: ProcessEngineOptions) {
+  constructor({ dataDir, path, secrets, logger, closeGraceSeconds = 5 }: ProcessEngineOptions) {
     this.#dataDir = resolve(dataDir);
     this.#path = path;
+    this.#secrets = secrets;
     this.#logger = logger;
     this.#closeGraceSeconds = closeGraceSeconds;
     this.#adoptAll();
@@ -177,6 +181,7 @@ class ProcessEngine implements SandboxEngine {
       workspace: this.#workspace(id),
       path: this.#path,
       ports: this.#ports,
+      secrets: this.#secrets,
       logger: this.#logger,
       notify: (event) => {
         for (const watcher of this.#watchers) watcher(event);

@@ -11,6 +11,7 @@ import {
   type SandboxSpec,
 } from "../sandbox-engine.ts";
 import { sandboxEnvironment } from "../sandbox-environment.ts";
+import { openEnvironment, type SecretOpener } from "../sealed-environment.ts";
 import { tcpListeners, toListeners } from "../tcp-table.ts";
 import type { FreePorts } from "./free-ports.ts";
 import {
@@ -40,6 +41,7 @@ export type ProcessSandboxOptions = {
   /** PATH of the sandbox. */
   readonly path: string;
   readonly ports: FreePorts;
+  readonly secrets: SecretOpener;
   readonly logger: Logger;
   readonly notify: (event: EngineEvent) => void;
 };
@@ -176,14 +178,15 @@ export class ProcessSandbox {
   }
 
   async #spawn(ports: RunRecord["ports"]): Promise<void> {
-    const { env: own, cmd } = this.#record.spec;
-    const { path, workspace } = this.#options;
+    const { spec } = this.#record;
+    const { path, workspace, secrets } = this.#options;
+    const own = openEnvironment(spec, secrets);
     const env = { PATH: path, HOME: workspace, ...sandboxEnvironment(own, ports, loopback) };
     const marks = [`HOME=${env.HOME}`, ...ports.map(({ port, upstreamPort }) => `PORT_${port}=${upstreamPort}`)];
     const run = { pid: null, startTime: null, bootId, startedAt: Date.now(), paused: false, ports, marks };
     mkdirSync(this.#app, { recursive: true });
     this.#save({ run });
-    const command = { cmd: cmd ?? [], cwd: this.#app, env, output: this.log.follow() };
+    const command = { cmd: spec.cmd ?? [], cwd: this.#app, env, output: this.log.follow() };
     this.#begin(await SandboxRun.spawn(command, marks), run);
   }
 

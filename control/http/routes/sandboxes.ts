@@ -8,8 +8,9 @@ import { removeSandbox } from "../../sandboxes/remove-sandbox.ts";
 import { waitFor } from "../../sandboxes/wait-for.ts";
 import type { StoredAnswer } from "../../sqlite/idempotency-store.ts";
 import type { SandboxFilter } from "../../sqlite/sandbox-store.ts";
-import { type Api, checkPossible, idOf, sandboxOf, show } from "../api.ts";
+import { type Api, checkPossible, idOf, sandboxOf, sealFor, show } from "../api.ts";
 import type { Caller } from "../door.ts";
+import { withoutSecrets } from "../env-field.ts";
 import { gone } from "../gone.ts";
 import { decodeCursor, encodeCursor } from "../list-cursor.ts";
 import { toChanges, toPolicy } from "../resource.ts";
@@ -102,7 +103,9 @@ export function sandboxRoutes(server: ApiServer, api: Api): void {
       await checkPossible(api, body, body.cmd);
       const ifGeneration = parseIfMatch(headers["if-match"]);
       const options = ifGeneration === undefined ? {} : { ifGeneration };
-      const sandbox = await patchSandbox(api.use, idOf(params), (current) => toChanges(body, current), options);
+      const id = idOf(params);
+      const seal = sealFor(api, id);
+      const sandbox = await patchSandbox(api.use, id, (current) => toChanges(body, current, seal), options);
       return reply.header("etag", `"${sandbox.generation}"`).send(show(api, sandbox));
     },
   );
@@ -142,12 +145,12 @@ export async function create(api: Api, call: CreateCall): Promise<StoredAnswer> 
   const act = async (id: ReturnType<typeof idOf>, attempted: boolean): Promise<StoredAnswer> => {
     const earlier = attempted ? api.use.records.get(id) : undefined;
     if (earlier !== undefined) return { status: 201, body: JSON.stringify(show(api, earlier)) };
-    const creation = await createSandbox(api.use, id, toPolicy(decided), { keepFailed: !waits });
+    const creation = await createSandbox(api.use, id, toPolicy(decided, sealFor(api, id)), { keepFailed: !waits });
     const sandbox = waits ? await creation.running : creation.sandbox;
     return { status: 201, body: JSON.stringify(show(api, sandbox)) };
   };
   if (key === undefined) return act(given ?? newSandboxId(), false);
-  const request = { body, query };
+  const request = { body: withoutSecrets(body, (value) => api.secrets.fingerprint(value)), query };
   return api.idempotency.run(
     { caller: `${caller.kind}:${caller.name}`, key, request, url },
     () => given ?? newSandboxId(),
