@@ -17,6 +17,8 @@ export type Scale = {
   readonly cycles: number;
   /** Sandboxes that are started together. */
   readonly starts: number;
+  /** Containers, to see what keeping them apart costs. */
+  readonly networks: number;
   /** Rows in control's database. */
   readonly sandboxes: number;
 };
@@ -62,6 +64,7 @@ export const wholeScale: Scale = {
   wakes: 21,
   cycles: 200,
   starts: 32,
+  networks: 150,
   sandboxes: 10_000,
 };
 
@@ -76,5 +79,6 @@ export const shortScale: Scale = {
   wakes: 1,
   cycles: 2,
   starts: 2,
+  networks: 3,
   sandboxes: 500,
 };

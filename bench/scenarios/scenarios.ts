@@ -4,6 +4,7 @@ import { bodies } from "./bodies.ts";
 import { cycles } from "./cycles.ts";
 import { echo } from "./echo.ts";
 import { edge } from "./edge.ts";
+import { networks } from "./networks.ts";
 import { paused, pausedDocker } from "./paused.ts";
 import { privatePreview } from "./private.ts";
 import { proxy } from "./proxy.ts";
@@ -28,6 +29,7 @@ export const scenarios: readonly Scenario[] = [
   pausedDocker,
   cycles,
   starts,
+  networks,
   tenThousand,
   activity,
 ];

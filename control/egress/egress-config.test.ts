@@ -11,7 +11,7 @@ function read(variables: Record<string, string>, engine: "docker" | "process" = 
 }
 
 t.test("readEgress() enforces where sandboxes are containers, and not where they are processes", async (t) => {
-  t.match(read({}), { mode: "enforce", nameServers: null });
+  t.match(read({}), { mode: "enforce", connections: 4_096, nameServers: null });
   t.equal(read({}, "process").mode, "off");
   t.throws(() => read({ SANDBOXD_EGRESS: "observe" }, "process"), { message: /no isolation/ });
   t.throws(() => read({ SANDBOXD_EGRESS: "on" }), { message: /enforce or observe or off/ });

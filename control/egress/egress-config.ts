@@ -12,6 +12,8 @@ export type EgressConfig = {
   readonly block: readonly Cidr[];
   /** Open to every sandbox, whatever it is. */
   readonly allow: readonly Destination[];
+  /** So many may one sandbox have open: the kernel's table of connections is everybody's. */
+  readonly connections: number;
   /** null: those that Docker hands on. */
   readonly nameServers: readonly Cidr[] | null;
 };
@@ -20,6 +22,7 @@ export const egressVariables = [
   "SANDBOXD_EGRESS",
   "SANDBOXD_EGRESS_BLOCK",
   "SANDBOXD_EGRESS_ALLOW",
+  "SANDBOXD_EGRESS_CONNECTIONS",
   "SANDBOXD_EGRESS_NAME_SERVERS",
 ] as const;
 
@@ -34,6 +37,7 @@ export function readEgress(read: EnvironmentReader, engine: "docker" | "process"
     mode,
     block: toCidrs(read.networks("SANDBOXD_EGRESS_BLOCK", [])),
     allow: readDestinations(read, "SANDBOXD_EGRESS_ALLOW"),
+    connections: read.integer("SANDBOXD_EGRESS_CONNECTIONS", 4_096, { least: 1, most: 1_000_000 }),
     nameServers: nameServers.length > 0 ? toCidrs(nameServers) : null,
   };
 }

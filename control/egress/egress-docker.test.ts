@@ -3,8 +3,10 @@ import { randomInt, randomUUID } from "node:crypto";
 import { networkInterfaces } from "node:os";
 import t, { type Test } from "tap";
 import { missingPart } from "../../e2e/parts/parts.ts";
+import { containerName } from "../engines/docker/container-options.ts";
 import { openDockerEngine } from "../engines/docker/docker-engine.ts";
 import { docker, dockerTest } from "../engines/docker/docker-test.ts";
+import { Sibling } from "../engines/docker/sibling.ts";
 import { type ContractTest, setUp, until } from "../engines/engine-under-test.ts";
 import { silent } from "../testing/fixture.ts";
 import { parseCidr } from "./cidr.ts";
@@ -22,8 +24,16 @@ const dialer = `
   const net = require("node:net");
   let held;
   require("node:http").createServer((request, response) => {
-    const [host, port, hold] = decodeURIComponent(request.url.slice(1)).split("|");
+    const [host, port, hold, many] = decodeURIComponent(request.url.slice(1)).split("|");
     if (!port) return response.end("sibling");
+    if (many) {
+      const dialled = Array.from({ length: Number(many) }, () => new Promise((done) => {
+        // Half open: the other side's end is not answered.
+        const socket = net.connect({ host, port: Number(port), allowHalfOpen: true, timeout: 3000 });
+        socket.once("connect", () => done(1)).once("error", () => done(0)).once("timeout", () => done(0)).resume();
+      }));
+      return Promise.all(dialled).then((all) => response.end(String(all.reduce((sum, one) => sum + one, 0))));
+    }
     if (hold) {
       held ??= net.connect({ host, port: Number(port) });
       const late = setTimeout(() => response.end("silence"), 700);
@@ -62,7 +72,7 @@ async function stage(t: Test, config: Partial<EgressConfig> & { mode: "enforce" 
   const table = `egress_test_${randomUUID().slice(0, 8)}`;
   t.teardown(() => nft.apply(renderRemoval(table)));
   const guard = new EgressGuard({
-    config: { block: [], allow: [], nameServers: null, ...config },
+    config: { block: [], allow: [], connections: 4_096, nameServers: null, ...config },
     table,
     nft,
     network: async () => (await it.engine.network())!,
@@ -77,7 +87,7 @@ async function stage(t: Test, config: Partial<EgressConfig> & { mode: "enforce" 
     await until("IPv6", async () => (await dial(world.at.public6, 80)) === "reached");
   }
   const hostPort = await listenIn(t, [], "::", [0]);
-  return { world, engine: it.engine, guard, table, one, other, hostPort: hostPort[0]! };
+  return { world, arena: it, engine: it.engine, guard, table, one, other, hostPort: hostPort[0]! };
 }
 
 async function startDialer(it: ContractTest) {
@@ -86,13 +96,18 @@ async function startDialer(it: ContractTest) {
   const { addresses, endpoints } = await it.engine.inspect(spec.id);
   const origin = `http://${endpoints[0]!.address}:3000`;
   const get = async (path: string) => {
-    const answer = await fetch(origin + path, { headers: { connection: "close" }, signal: AbortSignal.timeout(5_000) });
+    const answer = await fetch(origin + path, {
+      headers: { connection: "close" },
+      signal: AbortSignal.timeout(20_000),
+    });
     return answer.text();
   };
   await until("the dialer", () => get("/").catch(() => ""));
   const dial = (host: string, port: number) => get(`/${encodeURIComponent(`${host}|${port}`)}`);
   const ask = (host: string, port: number) => get(`/${encodeURIComponent(`${host}|${port}|hold`)}`);
-  return { id: spec.id, addresses, dial, ask };
+  const flood = async (host: string, port: number, many: number) =>
+    Number(await get(`/${encodeURIComponent(`${host}|${port}|flood|${many}`)}`));
+  return { id: spec.id, addresses, dial, ask, flood };
 }
 
 type Stage = Awaited<ReturnType<typeof stage>>;
@@ -123,9 +138,13 @@ async function forbidden({ world: { at, host }, other, hostPort, engine }: Stage
     ["this machine by its public IPv6 address", host.v6, hostPort, "host"],
     ["this machine by another bridge", docker0, hostPort, "host"],
     ...own.map((address) => [`this machine by ${address}`, address, hostPort, "host"] as const),
+    ["a sibling by its name", containerName(other.id), 3000, "sandbox"],
     ...other.addresses.map((address) => [`a sibling at ${address}`, address, 3000, "sandbox"] as const),
   ];
 }
+
+/** A flood is another test's. */
+const ofTargets = reasons.filter((reason) => reason !== "flood");
 
 const skip = { skip: missingPart("images", "nftables") };
 
@@ -144,7 +163,7 @@ t.test("a sandbox reaches the public internet and its name server, and nothing e
 
   await it.guard.turn();
   const { blocked } = it.guard.of(it.one.id);
-  for (const reason of reasons) t.ok(blocked[reason] > 0, `${blocked[reason]} packets: ${reason}`);
+  for (const reason of ofTargets) t.ok(blocked[reason] > 0, `${blocked[reason]} packets: ${reason}`);
   const all = it.guard.status().blocked;
   for (const reason of reasons) t.ok(all[reason] >= blocked[reason], `${all[reason]} packets in all: ${reason}`);
   t.match(it.guard.of(it.other.id).blocked, { sandbox: 0, host: 0, private: 0 }, "and none the other one's");
@@ -180,6 +199,7 @@ t.test("the operator may open a service of this machine to all", skip, async (t)
     config: {
       mode: "enforce",
       block: [],
+      connections: 4_096,
       nameServers: null,
       allow: [parseDestination(`${it.world.host.v4}:${it.hostPort}`)!],
     },
@@ -203,7 +223,24 @@ t.test("to observe is to count what would be blocked", skip, async (t) => {
   for (const [what, host, port] of await forbidden(it)) t.equal(await it.one.dial(host, port), "reached", what);
   await it.guard.turn();
   const { blocked } = it.guard.of(it.one.id);
-  for (const reason of reasons) t.ok(blocked[reason] > 0, `${blocked[reason]} packets: ${reason}`);
+  for (const reason of ofTargets) t.ok(blocked[reason] > 0, `${blocked[reason]} packets: ${reason}`);
+});
+
+t.test("a flood of connections meets its bound, and the sibling goes on", skip, async (t) => {
+  const it = await stage(t, { mode: "enforce", connections: 64 });
+  const { at, host } = it.world;
+  await it.guard.ready();
+  for (const { id, addresses } of [it.one, it.other]) await it.guard.open(id, addresses, []);
+  const sibling = await Sibling.start(it.arena);
+  for (const target of [at.public, at.public6]) {
+    const reached = await sibling.servesDuring(t, it.one.flood(target, 80, 1_000));
+    t.ok(reached > 32 && reached <= 64, `${reached} of 1000 connections to ${target}`);
+    t.equal(await it.other.dial(target, 80), "reached", "the other sandbox still connects");
+  }
+  t.equal(await sibling.servesDuring(t, it.one.flood(host.v4, it.hostPort, 1_000)), 0, "none to this machine");
+  await it.guard.turn();
+  t.ok(it.guard.of(it.one.id).blocked.flood > 0, `${it.guard.of(it.one.id).blocked.flood} packets too many`);
+  t.equal(it.guard.of(it.other.id).blocked.flood, 0);
 });
 
 t.test("rules hold for what is open already", skip, async (t) => {

@@ -9,7 +9,13 @@ import { EgressGuard, type EgressGuardOptions } from "./egress-guard.ts";
 import { Nft } from "./nft.ts";
 import { openNamespace } from "./testing/namespace.ts";
 
-const enforce: EgressConfig & { mode: "enforce" } = { mode: "enforce", block: [], allow: [], nameServers: null };
+const enforce: EgressConfig & { mode: "enforce" } = {
+  mode: "enforce",
+  block: [],
+  allow: [],
+  connections: 4_096,
+  nameServers: null,
+};
 const path = process.env.PATH!;
 const allow = (...texts: string[]) => texts.map((text) => parseDestination(text)!);
 

@@ -224,6 +224,7 @@ export class EgressGuard implements Egress {
       table,
       mode: config.mode,
       abuse: config.block,
+      connections: config.connections,
       openToAll: this.#openings(config.allow),
       openTo,
       now: now(),

@@ -20,6 +20,7 @@ const rules: EgressRules = {
   subnets: [cidr("172.30.0.0/24"), cidr("fd30::/64")],
   siblingsBy: "subnet",
   nameServers: [cidr("10.0.0.2"), cidr("fd00::53")],
+  connections: 64,
   abuse: [cidr("203.0.113.0/24")],
   openToAll: [opening("192.168.7.7:443")],
   openTo: new Map([
@@ -36,6 +37,8 @@ const rulesOf = (chain: string, changes?: Partial<EgressRules>) =>
 t.test("renderRules() judges what goes on to other networks, in this order", async (t) => {
   t.same(rulesOf("inet egress_test egress"), [
     "ct direction reply accept",
+    "ct state new add @open_connections4 { ip saddr ct count over 64 } goto to_flood",
+    "ct state new add @open_connections6 { ip6 saddr ct count over 64 } goto to_flood",
     "meta l4proto { tcp, udp } ip daddr @names4 th dport 53 accept",
     "meta l4proto { tcp, udp } ip6 daddr @names6 th dport 53 accept",
     "ip daddr @open4 accept",

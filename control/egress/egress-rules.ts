@@ -13,6 +13,8 @@ export type EgressRules = {
   /** Siblings on the bridge are told by its name, or by the subnets where the kernel cannot (NFT_BRIDGE_META). */
   readonly siblingsBy: "name" | "subnet";
   readonly nameServers: readonly Cidr[];
+  /** Of one sandbox, open at the same time. */
+  readonly connections: number;
   readonly abuse: readonly Cidr[];
   /** Open to every sandbox. */
   readonly openToAll: readonly Opening[];
@@ -35,6 +37,9 @@ export function renderRules(rules: EgressRules): string {
     `add table bridge ${table}`,
     ...reasons.flatMap((reason) => renderReason("inet", reason, rules)),
     ...renderReason("bridge", "sandbox", rules),
+    ...families.map(
+      (family) => `add set inet ${table} open_connections${family} { ${type(family)}; size 65535; flags dynamic; }`,
+    ),
     ...families.flatMap((family) => renderSets(family, rules)),
     ...chain(`inet ${table} egress`, "", forwarded(rules)),
     ...chain(`inet ${table} local`, "", toThisMachine(rules)),
@@ -103,8 +108,12 @@ function renderSets(family: Family, { table, nameServers, abuse, openToAll, open
 }
 
 /** Packets that leave this machine, or go to another network or sandbox on it. */
-function forwarded({ bridge }: EgressRules): string[] {
+function forwarded({ bridge, connections }: EgressRules): string[] {
+  const tooMany = (family: Family) =>
+    `ct state new add @open_connections${family} { ${ip(family)} saddr ct count over ${connections} } goto to_flood`;
   return [
+    answers,
+    ...each(tooMany),
     ...always(),
     ...each((family) => `${ip(family)} daddr @metadata${family} goto to_metadata`),
     `oifname "${bridge}" goto to_sandbox`,
@@ -121,18 +130,22 @@ function toThisMachine(_: EgressRules): string[] {
   return [
     // IPv6 finds no router and no neighbour without these (RFC 4890 §4.4.1).
     "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, mld2-listener-report } accept",
+    answers,
     ...always(),
     ...each((family) => `${ip(family)} daddr @metadata${family} goto to_metadata`),
     "goto to_host",
   ];
 }
 
+/**
+ * To whoever connected to the sandbox. What the sandbox began is judged with each packet, so that a rule that comes later
+ * holds for open connections too.
+ */
+const answers = "ct direction reply accept";
+
 /** What passes before anything is forbidden. */
 function always(): string[] {
   return [
-    // Answers to whoever connected to the sandbox. What the sandbox began is judged with each packet, so that a rule that
-    // comes later holds for open connections too.
-    "ct direction reply accept",
     ...each((family) => `${ports} ${ip(family)} daddr @names${family} th dport 53 accept`),
     ...each((family) => `${ip(family)} daddr @open${family} accept`),
     ...each((family) => `${ports} ${ip(family)} daddr . th dport @open_ports${family} accept`),

@@ -1,5 +1,5 @@
 /** Why a packet of a sandbox was dropped, or would have been. */
-export const reasons = ["metadata", "host", "sandbox", "abuse", "private", "smtp"] as const;
+export const reasons = ["metadata", "host", "sandbox", "abuse", "private", "smtp", "flood"] as const;
 export type Reason = (typeof reasons)[number];
 
 export type Counts = Readonly<Record<Reason, number>>;

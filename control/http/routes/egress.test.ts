@@ -1,7 +1,7 @@
 import t from "tap";
 import { appBody, startControl } from "../../testing/control.ts";
 
-const nothing = { metadata: 0, host: 0, sandbox: 0, abuse: 0, private: 0, smtp: 0 };
+const nothing = { metadata: 0, host: 0, sandbox: 0, abuse: 0, private: 0, smtp: 0, flood: 0 };
 
 t.test("GET /v1/egress says that nothing holds processes back", async (t) => {
   const control = await startControl(t);

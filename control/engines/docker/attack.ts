@@ -1,0 +1,35 @@
+import type { Test } from "tap";
+import { type ContractTest, setUp, texts, until } from "../engine-under-test.ts";
+import type { SandboxSpec } from "../sandbox-engine.ts";
+import { type DockerEngineOptions, openDockerEngine } from "./docker-engine.ts";
+
+/** How long a bomb may take to go off, on a busy machine. */
+const attackMs = 90_000;
+
+/** An engine for attackers and their siblings, over an empty data directory. */
+export function openArena(
+  t: Test,
+  config: Omit<DockerEngineOptions, "dataDir" | "hostDataDir">,
+): Promise<ContractTest> {
+  const makeEngine = async (t: Test, dataDir: string) => {
+    const engine = await openDockerEngine({ ...config, dataDir, hostDataDir: dataDir });
+    t.teardown(() => engine.close());
+    return engine;
+  };
+  const subject = { makeEngine, node: "node", home: () => "", host: "0.0.0.0", noticeMs: 5_000 } as const;
+  return setUp(t, { ...subject, absentCommand: "exit 127" });
+}
+
+/** Runs a program that reports in lines of JSON, each a name and a value, until `over`. */
+export async function attack({ engine, start }: ContractTest, spec: SandboxSpec): Promise<Record<string, unknown>> {
+  await start(spec);
+  const report = async () => {
+    const lines = await texts(engine.logs(spec.id, { tail: 200 }));
+    return Object.fromEntries(lines.map((line) => JSON.parse(line) as [string, unknown])) as Record<string, unknown>;
+  };
+  const look = async () => {
+    const so = await report();
+    return so.over === true ? so : undefined;
+  };
+  return await until("the end of the attack", look, attackMs);
+}
