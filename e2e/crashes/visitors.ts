@@ -68,8 +68,10 @@ export class Visitors {
     // A connection ends with its worker, and while none is left there is nobody to take one.
     const sinceKill = scene.sinceWorkerKill();
     if (connectionErrors.includes(answer) && sinceKill < performance.now() - begun + replacementMs) return;
-    // A wake needs control: after five seconds without one it is refused.
-    if (answer === "503 control_unavailable" && (turns % 2 === 1 || scene.controlTurns() > turns)) return;
+    // A wake needs control: after five seconds without one it is refused. And a worker that has not heard of control since the
+    // sandbox was made asks for one second.
+    const needsControl = answer === "503 control_unavailable" || answer === "404 not_found";
+    if (needsControl && (turns % 2 === 1 || scene.controlTurns() > turns)) return;
     // It was removed meanwhile.
     if (!scene.living().includes(id)) return;
     const took = Math.round(performance.now() - begun);
