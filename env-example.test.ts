@@ -18,6 +18,7 @@ const composeVariables = [
   "TRAEFIK_IMAGE",
   "NODE_IMAGE",
   "SANDBOXD_CONTROL_IMAGE",
+  "SANDBOXD_CONTROL_PID",
   "SANDBOXD_GATEWAY_IMAGE",
 ];
 

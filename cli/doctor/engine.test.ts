@@ -40,6 +40,7 @@ const table: [name: string, facts: EngineFacts | undefined, changes: object, exp
     {},
     [{}, { status: "warn", mend: "docker rm -f s-01JB2Q8Z6X3V9K4M7N0P5R1S2A" }],
   ],
+  ["no cgroups", { ...well, info: { ...info, CgroupDriver: "none", SwapLimit: false } }, {}, [{}, { status: "fail" }]],
   ["swap without limits", { ...well, info: { ...info, SwapLimit: false } }, {}, [{}, { status: "warn" }]],
   ["processes", undefined, {}, [{ status: "warn", message: /isolation/ }]],
 ];

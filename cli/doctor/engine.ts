@@ -17,6 +17,7 @@ export type EngineFacts = {
 export type Info = {
   readonly ServerVersion?: string;
   readonly Runtimes?: Readonly<Record<string, unknown>>;
+  readonly CgroupDriver?: string;
   readonly CgroupVersion?: string;
   readonly SwapLimit?: boolean;
   readonly BridgeNfIptables?: boolean;
@@ -78,7 +79,7 @@ function judgeSilence({ silence }: Silence, { dockerSocket }: Expected): Verdict
 }
 
 function judgeVersion(
-  { ServerVersion = "?", Runtimes = {}, SwapLimit, BridgeNfIptables }: Info,
+  { ServerVersion = "?", Runtimes = {}, CgroupDriver, SwapLimit, BridgeNfIptables }: Info,
   { runtime }: Expected,
 ) {
   const verdicts: Verdict[] = [];
@@ -96,7 +97,10 @@ function judgeVersion(
     const message = "its bridges do not ask iptables, so that sandboxes reach each other";
     verdicts.push(fail(message, "modprobe br_netfilter && sysctl -w net.bridge.bridge-nf-call-iptables=1"));
   }
-  if (SwapLimit === false) {
+  if (CgroupDriver === "none") {
+    const message = "it runs without cgroups: no limit of memory, CPU or processes holds";
+    verdicts.push(fail(message, "boot with systemd.unified_cgroup_hierarchy=1"));
+  } else if (SwapLimit === false) {
     verdicts.push(
       warn("it cannot limit swap: a sandbox at its memory limit swaps", "boot with swapaccount=1, or without swap"),
     );

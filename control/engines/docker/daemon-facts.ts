@@ -13,6 +13,7 @@ export type DaemonFactsOptions = {
 
 type Info = {
   readonly Runtimes?: Record<string, unknown>;
+  readonly CgroupDriver?: string;
   readonly CgroupVersion?: string;
   readonly SwapLimit?: boolean;
   readonly BridgeNfIptables?: boolean;
@@ -58,6 +59,8 @@ export class DaemonFacts {
         openFiles: await this.#openFilesDetail(),
         memoryHigh: this.#memoryHighDetail(),
         reclaim: reclaimDetail(),
+        limits:
+          info.CgroupDriver === "none" ? "none hold: the daemon runs without cgroups" : "of memory, CPU and processes",
         swapLimit: info.SwapLimit ? "enforced" : "not enforced by this kernel",
         betweenSandboxes: info.BridgeNfIptables
           ? "blocked by the network"
