@@ -9,6 +9,7 @@ import { ActivityLedger } from "./sandboxes/activity-ledger.ts";
 import { Admission } from "./sandboxes/admission.ts";
 import type { Collaborators } from "./sandboxes/collaborators.ts";
 import { Drains } from "./sandboxes/drain.ts";
+import { Execs } from "./sandboxes/execs.ts";
 import type { GatewayWorkers } from "./sandboxes/gateway-workers.ts";
 import { KeyedLock } from "./sandboxes/keyed-lock.ts";
 import { MemoryWatch } from "./sandboxes/memory-watch.ts";
@@ -64,6 +65,7 @@ export function collaborate(options: CollaborateOptions): Collaborators {
   const store = new SandboxStore(database);
   const wakeDeadlineMs = Math.max(config.holdSeconds, shortestWakeDeadlineSeconds) * 1000;
   const memory = new MemoryWatch(toPressureRules(config), options.hostMemory);
+  const execs = new Execs();
   const use: Collaborators = {
     engine,
     egress,
@@ -75,8 +77,9 @@ export function collaborate(options: CollaborateOptions): Collaborators {
     records: new SandboxRecords({ database, sandboxes: store, events, feed, globalPolicy: config.wakePolicy, now }),
     workspaces: new WorkspaceStore(database),
     lock: new KeyedLock(),
-    ledger: new ActivityLedger(store, workers),
+    ledger: new ActivityLedger(store, workers, execs),
     drains: new Drains(workers),
+    execs,
     flights: new WakeFlights(wakeDeadlineMs),
     memory,
     admission: new Admission({ memory, relieve: () => reapPressure(use), mostStarts: config.startsAtOnce }),

@@ -1,4 +1,5 @@
 import type { Test } from "tap";
+import { execContract } from "./engine-contract-exec.ts";
 import { lifecycleContract } from "./engine-contract-lifecycle.ts";
 import { outputContract } from "./engine-contract-output.ts";
 import { removalContract } from "./engine-contract-removal.ts";
@@ -10,4 +11,5 @@ export function engineContract(t: Test, subject: EngineUnderTest): void {
   lifecycleContract(t, setup, subject);
   removalContract(t, setup);
   outputContract(t, setup, subject);
+  execContract(t, setup, subject);
 }

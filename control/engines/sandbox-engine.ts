@@ -59,6 +59,14 @@ export interface SandboxEngine {
   logs(id: SandboxId, options: { tail?: number; follow?: boolean; signal?: AbortSignal }): AsyncIterable<LogLine>;
 
   /**
+   * Starts a command in a running sandbox, as the sandbox's user and with its environment, and resolves once it runs. What
+   * it starts belongs to it: an abort of the signal, or leaving the output before its end, ends all of that; what is left
+   * in the background when the command itself ends lives on with the sandbox. The caller reads what it says from then on.
+   * Throws `start_failed`.
+   */
+  exec(id: SandboxId, command: ExecCommand, options: { signal: AbortSignal }): Promise<AsyncIterable<ExecEvent>>;
+
+  /**
    * Calls `listener` with each start and end that happens to a sandbox, whoever caused it, within a second. After a gap
    * (the engine was away) it calls with `resync`, so that the listener inspects anew. Returns what ends the watch.
    */
@@ -145,6 +153,21 @@ export type LogLine = {
   /** Without the line end; at most 16 KiB, longer ones are split. */
   readonly line: string;
 };
+
+export type ExecCommand = {
+  readonly cmd: readonly string[];
+  /** Where it begins, below the sandbox's home. */
+  readonly cwd: string;
+  /** Over the sandbox's own. */
+  readonly env: Readonly<Record<string, string>>;
+  /** All that it can read from its standard input. */
+  readonly stdin: string;
+};
+
+/** What a command says, as it says it, and how it ended: the last one. Whoever reads slowly slows the command down. */
+export type ExecEvent =
+  | { readonly type: "output"; readonly stream: "stdout" | "stderr"; readonly bytes: Buffer }
+  | { readonly type: "exit"; readonly exit: EngineExit };
 
 export type EngineErrorCode = "engine_unavailable" | "image_not_found" | "start_failed" | "unsupported";
 

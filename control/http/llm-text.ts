@@ -15,6 +15,8 @@ Everything is JSON. The full description is at /openapi.json.
 - PATCH /v1/sandboxes/{id} changes its policy (merge patch). env, cmd, image and memory apply at its next start.
 - POST /v1/sandboxes/{id}/stop, /wake, /restart, /keepalive {"until":"<RFC 3339>"}.
 - GET /v1/sandboxes/{id}/logs?tail=100&follow=true; GET /v1/sandboxes/{id}/explain says why it is awake or asleep.
+- POST /v1/sandboxes/{id}/exec {"cmd":["npm","test"]} (or a string for sh -c; "cwd","env","stdin","timeout_s") wakes it
+  and answers {"stdout","stderr","exit_code",…}; "stream":true answers lines of JSON as the command goes. Leaving ends it.
 - "visibility":"private" shuts a preview to whoever has no token of yours and no share link: POST
   /v1/sandboxes/{id}/shares {"ttl_seconds":3600,"max_uses":1} answers with the link in "url"; DELETE …/shares/{share}.
   POST /v1/revocations {"jti"} or {"subject"} or {"sandbox_id"} takes tokens back. GET /v1/audit says who did what.

@@ -16,6 +16,7 @@ import { answerError } from "./problem.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { certificateRoutes } from "./routes/certificate.ts";
 import { egressRoutes } from "./routes/egress.ts";
+import { execRoutes } from "./routes/exec.ts";
 import { forwardAuthRoutes } from "./routes/forward-auth.ts";
 import { gatewayRoutes } from "./routes/gateway.ts";
 import { gatewayAccessRoutes } from "./routes/gateway-access.ts";
@@ -101,6 +102,7 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
     sandboxRoutes(routes, api);
     lifecycleRoutes(routes, api);
     observeRoutes(routes, api, streams);
+    execRoutes(routes, api);
     ownerRoutes(routes, api);
     shareRoutes(routes, api);
     revocationRoutes(routes, api);

@@ -59,11 +59,11 @@ t.test("open() adds up what all workers have open, by their last reports", async
   const { ledger } = it.use;
   ledger.take({ worker: "a", sequence: 1, sandboxes: [{ ...none, id, openRequests: 2 }] });
   ledger.take({ worker: "b", sequence: 1, sandboxes: [{ ...none, id, openSockets: 3 }] });
-  t.same(ledger.open(id), { requests: 2, sockets: 3 });
+  t.same(ledger.open(id), { requests: 2, sockets: 3, execs: 0 });
   ledger.take({ worker: "a", sequence: 3, sandboxes: [] });
-  t.same(ledger.open(id), { requests: 0, sockets: 3 });
+  t.same(ledger.open(id), { requests: 0, sockets: 3, execs: 0 });
   ledger.take({ worker: "a", sequence: 2, sandboxes: [{ ...none, id, openRequests: 9 }] });
-  t.same(ledger.open(id), { requests: 0, sockets: 3 }, "a late report changes nothing");
+  t.same(ledger.open(id), { requests: 0, sockets: 3, execs: 0 }, "a late report changes nothing");
 });
 
 t.test("open() keeps a silent worker's counts until its lease ends", async (t) => {
@@ -71,9 +71,9 @@ t.test("open() keeps a silent worker's counts until its lease ends", async (t) =
   const { id } = await running(it);
   const gone = once(it.use.workers, "gone");
   it.use.ledger.take({ worker: "a", sequence: 1, sandboxes: [{ ...none, id, openRequests: 2 }] });
-  t.same(it.use.ledger.open(id), { requests: 2, sockets: 0 });
+  t.same(it.use.ledger.open(id), { requests: 2, sockets: 0, execs: 0 });
   await gone;
-  t.same(it.use.ledger.open(id), { requests: 0, sockets: 0 });
+  t.same(it.use.ledger.open(id), { requests: 0, sockets: 0, execs: 0 });
 });
 
 t.test("extensions() joins what belongs together, and keeps so many", async (t) => {

@@ -1,10 +1,15 @@
 import type { ActivityReport, RequestClass, SandboxActivity } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import type { SandboxStore } from "../sqlite/sandbox-store.ts";
+import type { Execs } from "./execs.ts";
 import type { GatewayWorkers } from "./gateway-workers.ts";
 
-type WorkerCounts = { sequence: number; open: Map<SandboxId, OpenCounts> };
-export type OpenCounts = { readonly requests: number; readonly sockets: number };
+type WorkerCounts = { sequence: number; open: Map<SandboxId, WorkerOpen> };
+type WorkerOpen = { readonly requests: number; readonly sockets: number };
+export type OpenCounts = WorkerOpen & {
+  /** Commands that callers of the API run in it. */
+  readonly execs: number;
+};
 
 /** A time in which requests of one class kept a sandbox awake. Epoch milliseconds. */
 export type Extension = {
@@ -25,14 +30,16 @@ const keptExtensions = 20;
 export class ActivityLedger {
   readonly #store: SandboxStore;
   readonly #workers: GatewayWorkers;
+  readonly #execs: Execs;
   readonly #counts = new Map<string, WorkerCounts>();
   readonly #extensions = new Map<SandboxId, readonly Extension[]>();
   /** The runs whose apps are known to have answered; every worker that waited tells so. */
   readonly #answered = new Map<SandboxId, number>();
 
-  constructor(store: SandboxStore, workers: GatewayWorkers) {
+  constructor(store: SandboxStore, workers: GatewayWorkers, execs: Execs) {
     this.#store = store;
     this.#workers = workers;
+    this.#execs = execs;
     workers.on("gone", (id) => this.#counts.delete(id));
   }
 
@@ -41,7 +48,7 @@ export class ActivityLedger {
     this.#workers.hear(worker);
     const known = this.#counts.get(worker);
     if (known !== undefined && sequence <= known.sequence) return;
-    const open = new Map<SandboxId, OpenCounts>();
+    const open = new Map<SandboxId, WorkerOpen>();
     for (const { id, openRequests, openSockets, lastActiveAt, lastClass } of sandboxes) {
       if (openRequests + openSockets > 0) open.set(id, { requests: openRequests, sockets: openSockets });
       if (lastActiveAt > 0) this.#extensions.set(id, extended(this.extensions(id), lastActiveAt, lastClass));
@@ -57,7 +64,7 @@ export class ActivityLedger {
     return answered;
   }
 
-  /** What is open at all workers together, of that which extends activity. */
+  /** What is open at all workers together, of that which extends activity, and what runs by control itself. */
   open(id: SandboxId): OpenCounts {
     let requests = 0;
     let sockets = 0;
@@ -65,7 +72,7 @@ export class ActivityLedger {
       requests += open.get(id)?.requests ?? 0;
       sockets += open.get(id)?.sockets ?? 0;
     }
-    return { requests, sockets };
+    return { requests, sockets, execs: this.#execs.count(id) };
   }
 
   /** What kept it awake lately, since control started; the newest last. */

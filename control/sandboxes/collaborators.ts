@@ -8,6 +8,7 @@ import type { WorkspaceStore } from "../sqlite/workspace-store.ts";
 import type { ActivityLedger } from "./activity-ledger.ts";
 import type { Admission } from "./admission.ts";
 import type { Drains } from "./drain.ts";
+import type { Execs } from "./execs.ts";
 import type { GatewayWorkers } from "./gateway-workers.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
 import type { MemoryWatch } from "./memory-watch.ts";
@@ -27,6 +28,7 @@ export type Collaborators = {
   readonly workers: GatewayWorkers;
   readonly ledger: ActivityLedger;
   readonly drains: Drains;
+  readonly execs: Execs;
   readonly flights: WakeFlights;
   readonly memory: MemoryWatch;
   readonly admission: Admission;

@@ -5,7 +5,7 @@ import { decideIdle, isRecent, nextStop } from "./idle.ts";
 import { newSandbox, type Sandbox } from "./sandbox.ts";
 
 const rules = { idleThresholdSeconds: 100, maxUnattendedSeconds: 1000 };
-const nothing = { requests: 0, sockets: 0 };
+const nothing = { requests: 0, sockets: 0, execs: 0 };
 const start = 1_000_000;
 
 function sandbox(overrides: Partial<Sandbox> = {}): Sandbox {
@@ -37,7 +37,7 @@ t.test("decideIdle() keeps promises: always_on, keepalive, lease", async (t) => 
 });
 
 t.test("decideIdle() keeps what is open awake until nobody attends it", async (t) => {
-  const open = { requests: 0, sockets: 1 };
+  const open = { requests: 0, sockets: 1, execs: 0 };
   t.equal(kindAt(999, {}, open), "awake");
   t.equal(kindAt(1000, {}, open), "unattended");
   t.equal(kindAt(1000, { lastNavigationAt: start + 1 }, open), "awake");
@@ -47,7 +47,7 @@ t.test("decideIdle() keeps what is open awake until nobody attends it", async (t
 
 t.test("decideIdle() names every cause", async (t) => {
   const all = sandbox({ idlePolicy: "always_on", keepaliveUntil: start + 9e6, leaseUntil: start + 9e6 });
-  const decision = decideIdle(all, { requests: 1, sockets: 2 }, rules, start + 1000);
+  const decision = decideIdle(all, { requests: 1, sockets: 2, execs: 0 }, rules, start + 1000);
   t.match(decision, { kind: "awake" });
   const causes = decision.kind === "awake" ? decision.because.map(({ cause }) => cause) : [];
   t.same(causes, ["always_on", "keepalive", "lease", "open", "active"]);
@@ -66,7 +66,7 @@ t.test("nextStop() agrees with decideIdle()", async (t) => {
     at: start + 500_000,
     because: "idle",
   });
-  const open = { requests: 1, sockets: 0 };
+  const open = { requests: 1, sockets: 0, execs: 0 };
   t.same(nextStop(sandbox(), open, rules, now), { at: start + 1_000_000, because: "unattended" });
   t.equal(nextStop(sandbox({ idlePolicy: "always_on" }), nothing, rules, now), undefined);
 });

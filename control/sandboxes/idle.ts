@@ -3,7 +3,7 @@ import type { Sandbox } from "./sandbox.ts";
 
 /** What keeps a sandbox awake. `until` is epoch milliseconds; null: for as long as it lasts. */
 export type AwakeCause = {
-  readonly cause: "always_on" | "keepalive" | "lease" | "open" | "active";
+  readonly cause: "always_on" | "keepalive" | "lease" | "exec" | "open" | "active";
   readonly since: number;
   readonly until: number | null;
   readonly detail: string;
@@ -20,7 +20,7 @@ export type IdleRules = { readonly idleThresholdSeconds: number; readonly maxUna
 
 /** Whether a running sandbox may go to sleep at `now`. */
 export function decideIdle(sandbox: Sandbox, open: OpenCounts, rules: IdleRules, now: number): IdleDecision {
-  const promised = promises(sandbox, now);
+  const promised = promises(sandbox, open, now);
   if (promised.length > 0) return { kind: "awake", because: [...promised, ...uses(sandbox, open, rules, now)] };
   const used = uses(sandbox, open, rules, now);
   if (used.length === 0) return { kind: "idle" };
@@ -44,7 +44,7 @@ export function nextStop(
   rules: IdleRules,
   now: number,
 ): { readonly at: number; readonly because: "idle" | "unattended" } | undefined {
-  if (sandbox.idlePolicy === "always_on") return undefined;
+  if (sandbox.idlePolicy === "always_on" || open.execs > 0) return undefined;
   const promisedUntil = Math.max(sandbox.keepaliveUntil ?? 0, sandbox.leaseUntil ?? 0);
   const unattended = Math.max(unattendedAt(sandbox, rules), promisedUntil);
   if (open.requests + open.sockets > 0) return { at: Math.max(unattended, now), because: "unattended" };
@@ -53,7 +53,7 @@ export function nextStop(
 }
 
 /** What was promised about it, whether anybody uses it or not. */
-export function promises(sandbox: Sandbox, now: number): AwakeCause[] {
+export function promises(sandbox: Sandbox, { execs }: Pick<OpenCounts, "execs">, now: number): AwakeCause[] {
   const { idlePolicy, keepaliveUntil, leaseUntil, createdAt } = sandbox;
   const since = sandbox.awakeSince ?? createdAt;
   const causes: AwakeCause[] = [];
@@ -65,6 +65,11 @@ export function promises(sandbox: Sandbox, now: number): AwakeCause[] {
   }
   if (leaseUntil !== null && leaseUntil > now) {
     causes.push({ cause: "lease", since, until: leaseUntil, detail: "A wake came with a lease" });
+  }
+  // Whoever may run commands in it may keep it awake by them, attended or not.
+  if (execs > 0) {
+    const detail = `${execs} commands run in it`;
+    causes.push({ cause: "exec", since: sandbox.lastActiveAt, until: null, detail });
   }
   return causes;
 }

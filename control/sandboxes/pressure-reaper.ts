@@ -49,9 +49,9 @@ async function weigh(use: Collaborators): Promise<Weighed[]> {
 /** What is open at a worker that fell silent is not known, so nothing that is awake is spare then. */
 function isSpare(use: Collaborators, sandbox: Sandbox): boolean {
   const { ledger, workers, now } = use;
-  if (promises(sandbox, now()).length > 0) return false;
-  if (sandbox.status === "paused") return true;
   const open = ledger.open(sandbox.id);
+  if (promises(sandbox, open, now()).length > 0) return false;
+  if (sandbox.status === "paused") return true;
   const isAtRest = open.requests + open.sockets === 0 && lastUse(sandbox) <= now() - restMs;
   return isAtRest && !workers.someSilent && isKnown(use, sandbox);
 }

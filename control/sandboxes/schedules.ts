@@ -72,11 +72,11 @@ async function wakeForWindow(use: Collaborators, id: SandboxId, { sleep, timezon
   await wakeSandbox(use, id, { cause: "schedule" });
 }
 
-/** A promise to keep it awake is kept; its idle policy alone is none. */
+/** A promise to keep it awake is kept; its idle policy alone is none, nor is a command that runs in it. */
 async function sleepNow(use: Collaborators, id: SandboxId): Promise<void> {
   const sandbox = use.records.get(id);
   if (sandbox?.status !== "running") return;
-  if (promises(sandbox, use.now()).some(({ cause }) => cause !== "always_on")) return;
+  if (promises(sandbox, { execs: 0 }, use.now()).some(({ cause }) => cause !== "always_on")) return;
   const drain = { kind: "asked", milliseconds: drainMs } as const;
   await stopSandbox(use, id, { cause: "schedule", mode: await sleepTier(use, sandbox), drain });
 }

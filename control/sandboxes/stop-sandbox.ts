@@ -54,6 +54,7 @@ async function sleep(use: Collaborators, sandbox: Sandbox, request: StopRequest)
   const { cause, mode, detail } = request;
   const { id } = sandbox;
   const event = toEvent(request);
+  await use.execs.endAll(id);
   try {
     await engine.setDesired(id, mode === "pause" ? "paused" : "stopped", { graceSeconds });
   } catch (error) {

@@ -7,6 +7,8 @@ import type {
   EngineEvent,
   EngineExit,
   EngineState,
+  ExecCommand,
+  ExecEvent,
   LogLine,
   SandboxEngine,
   SandboxSpec,
@@ -26,6 +28,9 @@ export class MemoryEngine implements SandboxEngine {
   /** What each sandbox occupies, in bytes. */
   readonly memory = new Map<SandboxId, number>();
   canPause = true;
+  /** The commands that were started; each says itself and lasts until it is ended. */
+  readonly execs: { readonly id: SandboxId; readonly command: ExecCommand; readonly end: (code: number) => void }[] =
+    [];
   readonly #watchers = new Set<(event: EngineEvent) => void>();
   readonly #failures = new Map<string, EngineError>();
   readonly #gates = new Map<string, Gate>();
@@ -113,6 +118,23 @@ export class MemoryEngine implements SandboxEngine {
 
   async *logs(_: SandboxId, { tail, signal }: { tail?: number; signal?: AbortSignal }): AsyncGenerator<LogLine> {
     if (!signal?.aborted) yield* tail === undefined ? this.log : this.log.slice(-tail);
+  }
+
+  async exec(
+    id: SandboxId,
+    command: ExecCommand,
+    { signal }: { signal: AbortSignal },
+  ): Promise<AsyncIterable<ExecEvent>> {
+    await this.#step("exec", { silent: true });
+    const ended = Promise.withResolvers<EngineExit>();
+    this.execs.push({ id, command, end: (code) => ended.resolve({ code, signal: null, outOfMemory: false }) });
+    const kill = () => ended.resolve({ code: null, signal: "SIGKILL", outOfMemory: false });
+    if (signal.aborted) kill();
+    signal.addEventListener("abort", kill);
+    return (async function* () {
+      yield { type: "output", stream: "stdout", bytes: Buffer.from(command.cmd.join(" ")) };
+      yield { type: "exit", exit: await ended.promise };
+    })();
   }
 
   watch(listener: (event: EngineEvent) => void): () => void {

@@ -1,25 +1,12 @@
 import type { LogLine } from "../sandbox-engine.ts";
-
-const headerBytes = 8;
+import { readFrames } from "./multiplexed-output.ts";
 
 /** A line of a container's log and its time in nanoseconds since 1970, for asking for what comes after it. */
 export type ContainerLogLine = LogLine & { readonly nanoseconds: bigint };
 
-/**
- * Reads the daemon's multiplexed log with timestamps: a frame per line, or per 16 KiB of a longer one, with its stream
- * and length in front (Docker Engine API, "Attach to a container", stream format).
- */
+/** Reads the daemon's log with timestamps: a frame per line, or per 16 KiB of a longer one. */
 export async function* readContainerLog(stream: AsyncIterable<Buffer>): AsyncGenerator<ContainerLogLine> {
-  let bytes: Buffer = Buffer.alloc(0);
-  for await (const chunk of stream) {
-    bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
-    while (bytes.length >= headerBytes) {
-      const end = headerBytes + bytes.readUInt32BE(4);
-      if (bytes.length < end) break;
-      yield toLine(bytes[0] === 2 ? "stderr" : "stdout", bytes.toString("utf8", headerBytes, end));
-      bytes = bytes.subarray(end);
-    }
-  }
+  for await (const frame of readFrames(stream)) yield toLine(frame.stream, frame.bytes.toString());
 }
 
 function toLine(stream: LogLine["stream"], text: string): ContainerLogLine {

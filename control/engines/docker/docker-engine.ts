@@ -11,6 +11,8 @@ import {
   type EngineExit,
   type EngineNetwork,
   type EngineState,
+  type ExecCommand,
+  type ExecEvent,
   type LogLine,
   type SandboxEngine,
   type SandboxSpec,
@@ -18,6 +20,7 @@ import {
 import type { SecretOpener } from "../sealed-environment.ts";
 import { inspectImage, isGone, memoryUse, pause, removeContainer, run, stop } from "./container-calls.ts";
 import { type ContainerEvent, ContainerEvents } from "./container-events.ts";
+import { execInContainer } from "./container-exec.ts";
 import { containerListeners } from "./container-listeners.ts";
 import { containerName, containerOptions, labelFilters, labels, withoutVolumes } from "./container-options.ts";
 import { toEngineState, toExit } from "./container-state.ts";
@@ -222,6 +225,10 @@ class DockerEngine implements SandboxEngine {
     const signals = signal === undefined ? [this.#closing.signal] : [signal, this.#closing.signal];
     const source = { id, client: this.#client, events: this.#events, isUp: async () => isUp(await this.inspect(id)) };
     yield* readLog(source, { ...request, signal: AbortSignal.any(signals) });
+  }
+
+  exec(id: SandboxId, command: ExecCommand, options: { signal: AbortSignal }): Promise<AsyncIterable<ExecEvent>> {
+    return execInContainer(this.#client, containerName(id), command, options.signal);
   }
 
   watch(listener: (event: EngineEvent) => void): () => void {

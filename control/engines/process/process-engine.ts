@@ -11,6 +11,8 @@ import {
   EngineError,
   type EngineEvent,
   type EngineState,
+  type ExecCommand,
+  type ExecEvent,
   type LogLine,
   type SandboxEngine,
   type SandboxSpec,
@@ -138,6 +140,16 @@ class ProcessEngine implements SandboxEngine {
   ): AsyncGenerator<LogLine> {
     const sandbox = this.#sandboxes.get(id);
     if (sandbox !== undefined) yield* sandbox.log.read(options);
+  }
+
+  async exec(
+    id: SandboxId,
+    command: ExecCommand,
+    { signal }: { signal: AbortSignal },
+  ): Promise<AsyncIterable<ExecEvent>> {
+    const sandbox = this.#sandboxes.get(id);
+    if (sandbox === undefined) throw new EngineError("start_failed", `There is no sandbox ${id}`);
+    return sandbox.exec(command, signal);
   }
 
   watch(listener: (event: EngineEvent) => void): () => void {

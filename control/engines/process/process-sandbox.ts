@@ -8,12 +8,15 @@ import {
   type EngineEvent,
   type EngineExit,
   type EngineState,
+  type ExecCommand,
+  type ExecEvent,
   type SandboxSpec,
 } from "../sandbox-engine.ts";
 import { sandboxEnvironment } from "../sandbox-environment.ts";
 import { openEnvironment, type SecretOpener } from "../sealed-environment.ts";
 import { tcpListeners, toListeners } from "../tcp-table.ts";
 import type { FreePorts } from "./free-ports.ts";
+import { execProcess } from "./process-exec.ts";
 import {
   bootId,
   hasProcessTable,
@@ -173,21 +176,34 @@ export class ProcessSandbox {
     return { reachable: [...reachable, ...loopbackOnly].sort((a, b) => a - b), loopbackOnly: [] };
   }
 
+  /** Starts a command beside what it runs. Throws `start_failed`. */
+  exec({ cmd, cwd, env, stdin }: ExecCommand, signal: AbortSignal): Promise<AsyncIterable<ExecEvent>> {
+    const { run } = this.#record;
+    if (this.#run === undefined || run === null || run.paused) {
+      throw new EngineError("start_failed", "A command needs a sandbox that runs");
+    }
+    const own = this.#environment(run.ports);
+    return execProcess({ cmd, cwd: join(this.#options.workspace, cwd), env: { ...own, ...env }, stdin }, signal);
+  }
+
   get #app(): string {
     return join(this.#options.workspace, "workspace", "app");
   }
 
   async #spawn(ports: RunRecord["ports"]): Promise<void> {
-    const { spec } = this.#record;
-    const { path, workspace, secrets } = this.#options;
-    const own = openEnvironment(spec, secrets);
-    const env = { PATH: path, HOME: workspace, ...sandboxEnvironment(own, ports, loopback) };
+    const env = this.#environment(ports);
     const marks = [`HOME=${env.HOME}`, ...ports.map(({ port, upstreamPort }) => `PORT_${port}=${upstreamPort}`)];
     const run = { pid: null, startTime: null, bootId, startedAt: Date.now(), paused: false, ports, marks };
     mkdirSync(this.#app, { recursive: true });
     this.#save({ run });
-    const command = { cmd: spec.cmd ?? [], cwd: this.#app, env, output: this.log.follow() };
+    const command = { cmd: this.#record.spec.cmd ?? [], cwd: this.#app, env, output: this.log.follow() };
     this.#begin(await SandboxRun.spawn(command, marks), run);
+  }
+
+  #environment(ports: RunRecord["ports"]) {
+    const { path, workspace, secrets } = this.#options;
+    const own = openEnvironment(this.#record.spec, secrets);
+    return { PATH: path, HOME: workspace, ...sandboxEnvironment(own, ports, loopback) };
   }
 
   #begin(run: SandboxRun, record: RunRecord): void {
