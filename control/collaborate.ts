@@ -18,9 +18,12 @@ import type { PressureRules } from "./sandboxes/pressure.ts";
 import { reapPressure } from "./sandboxes/pressure-reaper.ts";
 import { SandboxRecords } from "./sandboxes/sandbox-records.ts";
 import { WakeFlights } from "./sandboxes/wake-flights.ts";
+import { SnapshotFiles } from "./snapshots/snapshot-files.ts";
+import { Snapshots } from "./snapshots/snapshots.ts";
 import type { Database } from "./sqlite/database.ts";
 import type { EventStore } from "./sqlite/event-store.ts";
 import { SandboxStore } from "./sqlite/sandbox-store.ts";
+import { SnapshotStore } from "./sqlite/snapshot-store.ts";
 import { WorkspaceStore } from "./sqlite/workspace-store.ts";
 
 export type CollaborateOptions = {
@@ -53,6 +56,8 @@ export type SandboxConfig = Pick<
   | "startsAtOnce"
   | "wakePolicy"
   | "ownerRules"
+  | "dataDirectory"
+  | "snapshotRetention"
 >;
 
 /** A command that ends so soon after a create was never started. */
@@ -76,6 +81,7 @@ export function collaborate(options: CollaborateOptions): Collaborators {
     now,
     records: new SandboxRecords({ database, sandboxes: store, events, feed, globalPolicy: config.wakePolicy, now }),
     workspaces: new WorkspaceStore(database),
+    snapshots: new Snapshots(new SnapshotStore(database), new SnapshotFiles(config.dataDirectory), logger),
     lock: new KeyedLock(),
     ledger: new ActivityLedger(store, workers, execs),
     drains: new Drains(workers),
@@ -89,6 +95,7 @@ export function collaborate(options: CollaborateOptions): Collaborators {
       idleThresholdSeconds: config.idleThresholdSeconds,
       maxUnattendedSeconds: config.wakePolicy.maxUnattendedSeconds ?? config.maxUnattendedSeconds,
       keepaliveMaxSeconds: config.keepaliveMaxSeconds,
+      snapshotRetention: config.snapshotRetention,
       earlyExitMs,
     },
   };

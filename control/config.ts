@@ -13,6 +13,7 @@ import { type EgressConfig, egressVariables, readEgress } from "./egress/egress-
 import { byteSizePattern, parseByteSize } from "./sandboxes/byte-size.ts";
 import type { OwnerRules } from "./sandboxes/owner-limits.ts";
 import { readWakePolicy, type WakePolicy } from "./sandboxes/wake-policy.ts";
+import type { Retention } from "./snapshots/retention.ts";
 
 /** What control takes from its environment. Durations are in the unit that the name states. */
 export type ControlConfig = CertificateConfig & {
@@ -66,6 +67,8 @@ export type ControlConfig = CertificateConfig & {
   readonly holdSeconds: number;
   readonly wakePolicy: WakePolicy;
   readonly ownerRules: OwnerRules;
+  /** For sandboxes whose own policy says nothing. */
+  readonly snapshotRetention: Retention;
   readonly gatewayBind: Address;
   /** Where Traefik reaches the gateways. */
   readonly gatewayUrls: readonly string[];
@@ -114,6 +117,8 @@ export const controlVariables = [
   "SANDBOXD_HOLD_NAVIGATION_MS",
   "SANDBOXD_HOLD_SECONDS",
   "SANDBOXD_WAKE_POLICY",
+  "SANDBOXD_SNAPSHOTS_KEEP",
+  "SANDBOXD_SNAPSHOTS_KEEP_DAYS",
   "SANDBOXD_USER_MAX_SANDBOXES",
   "SANDBOXD_USER_MAX_RUNNING",
   "SANDBOXD_USER_MAX_MEMORY",
@@ -259,6 +264,10 @@ function readSandboxes(read: EnvironmentReader) {
     holdNavigationMs: read.integer("SANDBOXD_HOLD_NAVIGATION_MS", 1500, { most: 600_000 }),
     holdSeconds: read.integer("SANDBOXD_HOLD_SECONDS", 60, { most: 3600 }),
     wakePolicy: readWakePolicy(read, "SANDBOXD_WAKE_POLICY"),
+    snapshotRetention: {
+      keep: read.integer("SANDBOXD_SNAPSHOTS_KEEP", 20, { most: 100_000 }) || null,
+      keepDays: read.integer("SANDBOXD_SNAPSHOTS_KEEP_DAYS", 0, { most: 36_500 }) || null,
+    },
     ownerRules: {
       sandboxes: read.integer("SANDBOXD_USER_MAX_SANDBOXES", 0) || null,
       running: read.integer("SANDBOXD_USER_MAX_RUNNING", 0) || null,

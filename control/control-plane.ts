@@ -30,6 +30,8 @@ import { Schedules } from "./sandboxes/schedules.ts";
 import { stopAll } from "./sandboxes/stop-all.ts";
 import { openSecretBox } from "./secrets/secret-key-file.ts";
 import { reportUnreadable } from "./secrets/unreadable-secrets.ts";
+import { SnapshotSchedules } from "./snapshots/snapshot-schedules.ts";
+import { expireSnapshots } from "./snapshots/take-snapshot.ts";
 import { lockDataDirectory } from "./sqlite/data-lock.ts";
 import { Database } from "./sqlite/database.ts";
 import { EventStore } from "./sqlite/event-store.ts";
@@ -105,6 +107,7 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
     now: Date.now,
   });
   adoptOriginal({ ...use, database });
+  await use.snapshots.repair();
   reportUnreadable(use.store.all(), secrets, logger);
   metrics.countSandboxes(() => use.store.countByStatus());
   metrics.watchAdmission(() => ({
@@ -121,6 +124,7 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
   const prune = async () => {
     events.prune(Date.now() - keptEventsMs);
     idempotencyKeys.prune(Date.now());
+    await expireSnapshots(use);
     access.prune(config.auditRetentionDays);
   };
   const synced = await startLoops(use, config, opened, { prune, refreshKeys: () => access.keeper.refresh() });
@@ -175,6 +179,11 @@ async function startLoops(
   opened.defer(() => schedules.close());
   loops.every("schedules", scheduleTurnMs, async () => {
     if (synced.done) await schedules.turn();
+  });
+  const snapshotSchedules = new SnapshotSchedules(use);
+  opened.defer(() => snapshotSchedules.close());
+  loops.every("snapshots", scheduleTurnMs, async () => {
+    if (synced.done) await snapshotSchedules.turn();
   });
   loops.every("pressure", config.pressureIntervalSeconds * 1000, () => use.admission.relieve());
   loops.every("prune", pruneEveryMs, prune);

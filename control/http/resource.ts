@@ -10,6 +10,7 @@ import { fromWireCors, toWireCors } from "./cors-field.ts";
 import { fromWireEnv, type Seal, toWireEnv } from "./env-field.ts";
 import { mergePatch } from "./merge-patch.ts";
 import type { createBody, PatchBody, Resource } from "./schemas.ts";
+import { fromWireSnapshots, toWireSnapshots } from "./snapshots-field.ts";
 
 /** What the wire form of a sandbox depends on besides the sandbox. */
 export type ResourceSettings = {
@@ -52,6 +53,8 @@ export function toResource(
       sleep: [...sandbox.schedule.sleep],
     },
     egress: { allow: [...sandbox.egressAllow] },
+    snapshots: toWireSnapshots(sandbox.snapshots),
+    from_snapshot: sandbox.fromSnapshot,
     external: { user_id: external.userId, project_id: external.projectId, workspace_id: external.workspaceId },
     labels: sandbox.labels,
     created_at: toTime(sandbox.createdAt),
@@ -67,7 +70,7 @@ export function toTime(milliseconds: number): string {
   return new Date(milliseconds).toISOString();
 }
 
-/** What a create's body decides; the rest is left to the defaults. */
+/** What a create's body decides, but for what its workspace begins with; the rest is left to the defaults. */
 export function toPolicy(body: Omit<Static<typeof createBody>, "id">, seal: Seal): SandboxPolicy {
   return { ...defaults, ...toChanges(body, defaults, seal) };
 }
@@ -93,6 +96,7 @@ export function toChanges(patch: PatchBody, current: SandboxPolicy, seal: Seal):
   if (patch.cors !== undefined) changes.cors = fromWireCors(patch.cors, current.cors);
   if (patch.schedule !== undefined) changes.schedule = toSchedule(patch.schedule, current.schedule);
   if (patch.egress !== undefined) changes.egressAllow = toEgressAllow(patch.egress, current.egressAllow);
+  if (patch.snapshots !== undefined) changes.snapshots = fromWireSnapshots(patch.snapshots, current.snapshots);
   if (patch.wake_policy !== undefined) {
     const merged = mergePatch(toWireWakePolicy(current.wakePolicy), patch.wake_policy);
     changes.wakePolicy = fromWireWakePolicy(merged as WireWakePolicy);

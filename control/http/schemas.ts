@@ -71,6 +71,23 @@ const schedule = Type.Object(
   { ...strict, description: "When it is woken and put to sleep, by the clock of an IANA time zone (default UTC)" },
 );
 
+const atLeastOne = Type.Integer({ minimum: 1, maximum: 100_000 });
+const snapshots = Type.Object(
+  {
+    timezone: Type.Optional(nullable(text(64))),
+    at: Type.Optional(nullable(cronTimes)),
+    keep: Type.Optional(nullable(atLeastOne)),
+    keep_days: Type.Optional(nullable(atLeastOne)),
+  },
+  {
+    ...strict,
+    description: "When snapshots are taken by the clock of a time zone, and how many and how old ones are kept",
+  },
+);
+/** A ULID in either case; what is none names nothing. */
+export const snapshotReference = Type.String({ minLength: 1, maxLength: 64 });
+export const templateName = Type.String({ pattern: "^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$" });
+
 const token = Type.String({ pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$" });
 const origins = Type.Array(Type.String({ pattern: "^(?:\\*|https?://[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?)$" }), {
   minItems: 1,
@@ -130,12 +147,19 @@ const policyFields = {
   wake_policy: Type.Optional(nullable(wakePolicy)),
   cors: Type.Optional(nullable(corsPatch)),
   schedule: Type.Optional(nullable(schedule)),
+  snapshots: Type.Optional(nullable(snapshots)),
   egress: Type.Optional(nullable(egressPatch)),
   external: Type.Optional(nullable(external)),
   labels: Type.Optional(nullable(Type.Record(labelKey, nullable(labelValue), strict))),
 };
 
-export const createBody = Type.Object({ id: Type.Optional(Type.String()), ports, ...policyFields }, strict);
+/** What a workspace begins with is decided once. */
+const origin = {
+  from_snapshot: Type.Optional(nullable(snapshotReference)),
+  template: Type.Optional(nullable(templateName)),
+};
+
+export const createBody = Type.Object({ id: Type.Optional(Type.String()), ports, ...policyFields, ...origin }, strict);
 export const patchBody = Type.Object({ ports: Type.Optional(ports), ...policyFields }, strict);
 export type PatchBody = Static<typeof patchBody>;
 
@@ -171,6 +195,15 @@ export const resource = Type.Object(
     wake_policy: wakePolicy,
     cors: nullable(cors),
     schedule: nullable(Type.Object({ timezone: Type.String(), wake: cronTimes, sleep: cronTimes })),
+    snapshots: nullable(
+      Type.Object({
+        timezone: Type.String(),
+        at: cronTimes,
+        keep: nullable(Type.Integer()),
+        keep_days: nullable(Type.Integer()),
+      }),
+    ),
+    from_snapshot: nullable(Type.String()),
     egress: Type.Object({ allow: egressAllow }, { description: egressDescription }),
     external: Type.Object({
       user_id: nullable(Type.String()),

@@ -29,6 +29,8 @@ import { revocationRoutes } from "./routes/revocations.ts";
 import { sandboxRoutes } from "./routes/sandboxes.ts";
 import { shareRoutes } from "./routes/shares.ts";
 import { shortRoutes } from "./routes/short.ts";
+import { snapshotRoutes } from "./routes/snapshots.ts";
+import { templateRoutes } from "./routes/templates.ts";
 import { compileValidator } from "./validation.ts";
 
 declare module "fastify" {
@@ -104,6 +106,8 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
     observeRoutes(routes, api, streams);
     execRoutes(routes, api);
     ownerRoutes(routes, api);
+    snapshotRoutes(routes, api);
+    templateRoutes(routes, api);
     shareRoutes(routes, api);
     revocationRoutes(routes, api);
     landingRoutes(routes, api);

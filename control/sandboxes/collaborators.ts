@@ -3,6 +3,8 @@ import type { SandboxId } from "#contract/sandbox-id.ts";
 import type { Egress } from "../egress/egress.ts";
 import type { SandboxEngine } from "../engines/sandbox-engine.ts";
 import type { Metrics } from "../metrics.ts";
+import type { Retention } from "../snapshots/retention.ts";
+import type { Snapshots } from "../snapshots/snapshots.ts";
 import type { SandboxStore } from "../sqlite/sandbox-store.ts";
 import type { WorkspaceStore } from "../sqlite/workspace-store.ts";
 import type { ActivityLedger } from "./activity-ledger.ts";
@@ -23,6 +25,7 @@ export type Collaborators = {
   readonly records: SandboxRecords;
   readonly store: SandboxStore;
   readonly workspaces: WorkspaceStore;
+  readonly snapshots: Snapshots;
   /** Whoever moves a sandbox from one status to another holds its lock. */
   readonly lock: KeyedLock<SandboxId>;
   readonly workers: GatewayWorkers;
@@ -45,6 +48,7 @@ export type SandboxSettings = {
   readonly idleThresholdSeconds: number;
   readonly maxUnattendedSeconds: number;
   readonly keepaliveMaxSeconds: number;
+  readonly snapshotRetention: Retention;
   /** A command that ends within this time of its first start was never started. */
   readonly earlyExitMs: number;
 };

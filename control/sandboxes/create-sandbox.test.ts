@@ -59,7 +59,7 @@ t.test("createSandbox() keeps a failed one with its reason when nobody waits", a
 t.test("createSandbox() gives a kept workspace back to its owner alone", async (t) => {
   const it = fixture(t);
   const { id } = await running(it, owned("ada"));
-  await removeSandbox(it.use, id, { keepWorkspace: true });
+  await removeSandbox(it.use, id, "keep");
   t.equal(it.engine.calls.at(-1), "remove");
   await t.rejects(createSandbox(it.use, id, owned("eve"), failing), { code: "workspace_owner_mismatch" });
   await t.rejects(createSandbox(it.use, id, owned(null), failing), { code: "workspace_owner_mismatch" });
@@ -71,7 +71,7 @@ t.test("createSandbox() gives a kept workspace back to its owner alone", async (
 t.test("createSandbox() that fails keeps the workspace that it found", async (t) => {
   const it = fixture(t);
   const { id } = await running(it, owned("ada"));
-  await removeSandbox(it.use, id, { keepWorkspace: true });
+  await removeSandbox(it.use, id, "keep");
   it.engine.failNext("running", new EngineError("start_failed", "broken"));
   const { running: again } = await createSandbox(it.use, id, owned("ada"), failing);
   await t.rejects(again, { code: "start_failed" });

@@ -39,6 +39,8 @@ export function createSandbox(
   running.promise.catch(() => {});
   const work = use.lock.run(id, async () => {
     const reattached = await claimId(use, id, policy);
+    if (reattached && policy.fromSnapshot !== null)
+      throw new ApiError("conflict", "A workspace was kept under this id; restore the snapshot into it");
     const sandbox = newSandbox(id, policy, use.now());
     // From here to the row nobody else has a turn.
     use.limits.checkCount(policy.external.userId, id);

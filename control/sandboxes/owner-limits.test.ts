@@ -38,7 +38,7 @@ t.test("OwnerLimits let no more creates through than there is room for, however 
   for (let n = 0; n < 5; n++) await create(null);
   const [first] = it.use.store.list({ externalUserId: "ada", limit: 1 });
   await setImmediate();
-  await removeSandbox(it.use, first!.id, { keepWorkspace: true });
+  await removeSandbox(it.use, first!.id, "keep");
   await create("ada");
 });
 

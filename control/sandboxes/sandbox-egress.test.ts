@@ -63,7 +63,7 @@ t.test("the rules know a sandbox while it is up, and forget it when it sleeps or
   t.same(it.egress.told.splice(0), [], "a paused one keeps its addresses");
   await stopSandbox(it.use, id, { mode: "stop", cause: "operator", drain: "force" });
   t.same(it.egress.told.splice(0), ["end"]);
-  await removeSandbox(it.use, id, { keepWorkspace: false });
+  await removeSandbox(it.use, id, "all");
   t.same(it.egress.told.splice(0), ["end", "forget"]);
 });
 

@@ -6,7 +6,7 @@ import { toRoute } from "../routes/to-route.ts";
 import type { Database } from "../sqlite/database.ts";
 import type { EventStore, SandboxEvent } from "../sqlite/event-store.ts";
 import type { SandboxStore } from "../sqlite/sandbox-store.ts";
-import { changed, type Sandbox, type SandboxChanges } from "./sandbox.ts";
+import { changed, type Removal, type Sandbox, type SandboxChanges } from "./sandbox.ts";
 import type { WakePolicy } from "./wake-policy.ts";
 
 export type SandboxRecordsOptions = {
@@ -105,7 +105,7 @@ export class SandboxRecords extends EventEmitter<{ change: [SandboxId, Sandbox |
   }
 
   /** Takes a sandbox out of sight; its row stays until the removal is complete. */
-  beginRemoval(id: SandboxId, how: "keep" | "workspace", event: SandboxEvent): void {
+  beginRemoval(id: SandboxId, how: Removal, event: SandboxEvent): void {
     const { database, sandboxes, events, now } = this.#options;
     const before = sandboxes.get(id);
     if (before === undefined) return;

@@ -1,6 +1,8 @@
 import type { CorsPolicy } from "#contract/cors.ts";
 import type { HostPolicy, SandboxStatus, StatusReason } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
+import type { SnapshotId } from "../snapshots/snapshot.ts";
+import type { SnapshotPolicy } from "../snapshots/snapshot-policy.ts";
 import type { Schedule } from "./schedule.ts";
 import type { WakePolicy } from "./wake-policy.ts";
 
@@ -27,6 +29,10 @@ export type SandboxPolicy = {
   /** Which other origins' pages may call it; null: the app decides. */
   readonly cors: CorsPolicy | null;
   readonly schedule: Schedule | null;
+  /** null: as configured, and only when somebody asks. */
+  readonly snapshots: SnapshotPolicy | null;
+  /** What its workspace begins with; null: what the engine begins one with. */
+  readonly fromSnapshot: SnapshotId | null;
   /** What it may connect to besides the public internet, as the caller wrote it. */
   readonly egressAllow: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
@@ -60,10 +66,15 @@ export const defaultPolicy: SandboxPolicy = {
   wakePolicy: { classes: {} },
   cors: null,
   schedule: null,
+  snapshots: null,
+  fromSnapshot: null,
   egressAllow: [],
   labels: {},
   external: { userId: null, projectId: null, workspaceId: null },
 };
+
+/** What goes with a sandbox that is removed: nothing, its workspace, or that and its snapshots. */
+export type Removal = "keep" | "workspace" | "all";
 
 /** Where a sandbox is in its life. Times are epoch milliseconds. */
 export type SandboxLife = {
@@ -83,7 +94,7 @@ export type SandboxLife = {
   readonly retryAt: number | null;
   /** What the last starts took, until their apps answered where somebody waited for that; the newest last. */
   readonly recentStartsMs: readonly number[];
-  readonly removing: "keep" | "workspace" | null;
+  readonly removing: Removal | null;
 };
 
 export type Sandbox = SandboxPolicy &

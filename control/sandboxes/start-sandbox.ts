@@ -1,6 +1,7 @@
 import type { WakeRefusal } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import { EngineError, type EngineState } from "../engines/sandbox-engine.ts";
+import { plantWorkspace } from "../snapshots/plant-workspace.ts";
 import type { Collaborators } from "./collaborators.ts";
 import { afterCrash } from "./crash.ts";
 import { exitReason, logTailOf, refusalOf } from "./refusal.ts";
@@ -48,7 +49,10 @@ export async function startOnEngine(
   const begun = now();
   try {
     await egress.ready();
-    await times.time("prepare", () => engine.ensure(toSpec(sandbox, settings)));
+    await times.time("prepare", async () => {
+      await plantWorkspace(use, sandbox);
+      await engine.ensure(toSpec(sandbox, settings));
+    });
     if (signal?.aborted) throw new EngineError("engine_unavailable", "The start was called off");
     const state = await times.time("start", () => engine.setDesired(sandbox.id, "running"));
     await openEgress(use, sandbox, state);

@@ -7,7 +7,16 @@ import { isUp, type Sandbox } from "./sandbox.ts";
 
 /** How a sandbox shall be put to sleep, and why, for the record. */
 export type StopRequest = {
-  readonly cause: "operator" | "restart" | "idle" | "unattended" | "pressure" | "schedule" | "shutdown";
+  readonly cause:
+    | "operator"
+    | "restart"
+    | "idle"
+    | "unattended"
+    | "pressure"
+    | "schedule"
+    | "shutdown"
+    | "snapshot"
+    | "restore";
   /** More of the why, in words. */
   readonly detail?: string;
   readonly mode: "stop" | "pause";

@@ -34,7 +34,7 @@ t.test("waitFor() ends with the sandbox", async (t) => {
   const it = fixture(t);
   const { id } = await running(it);
   const waiting = waitFor(it.use.records, id, isStopped, patient);
-  await removeSandbox(it.use, id, { keepWorkspace: false });
+  await removeSandbox(it.use, id, "all");
   t.equal(await waiting, undefined);
   t.equal(await waitFor(it.use.records, newSandboxId(), isStopped, patient), undefined);
 });

@@ -115,7 +115,7 @@ t.test("wakeSandbox() ends with a sandbox that is removed meanwhile", async (t) 
   const held = it.engine.hold("ensure");
   const waking = wakeSandbox(it.use, id, request);
   await held.begun;
-  const removing = removeSandbox(it.use, id, { keepWorkspace: false });
+  const removing = removeSandbox(it.use, id, "all");
   held.release();
   t.match(await waking, { outcome: "refused" });
   await removing;

@@ -203,10 +203,34 @@ type Row = {
 function toRow(sandbox: Sandbox): Row {
   const { ports, image, cmd, env, sealedEnv, visibility, idlePolicy, idleSeconds, sleepMode, memoryHigh, memoryMax } =
     sandbox;
-  const { cpu, disk, hostPolicy, hostPolicyByPort, wakePolicy, cors, schedule, egressAllow, labels } = sandbox;
+  const {
+    cpu,
+    disk,
+    hostPolicy,
+    hostPolicyByPort,
+    wakePolicy,
+    cors,
+    schedule,
+    snapshots,
+    fromSnapshot,
+    egressAllow,
+    labels,
+  } = sandbox;
   const policy: Omit<SandboxPolicy, "external"> = {
     ...{ ports, image, cmd, env, sealedEnv, visibility, idlePolicy, idleSeconds, sleepMode, memoryHigh, memoryMax },
-    ...{ cpu, disk, hostPolicy, hostPolicyByPort, wakePolicy, cors, schedule, egressAllow, labels },
+    ...{
+      cpu,
+      disk,
+      hostPolicy,
+      hostPolicyByPort,
+      wakePolicy,
+      cors,
+      schedule,
+      snapshots,
+      fromSnapshot,
+      egressAllow,
+      labels,
+    },
   };
   return {
     id: sandbox.id,
@@ -234,11 +258,17 @@ function toRow(sandbox: Sandbox): Row {
   };
 }
 
+/** With whatever an earlier program had of it. */
+type StoredPolicy = Omit<
+  SandboxPolicy,
+  "external" | "sealedEnv" | "cors" | "schedule" | "snapshots" | "fromSnapshot" | "egressAllow"
+>;
+
 function fromRow(row: Row): Sandbox {
   return {
     // What an earlier program did not know of is not in its rows.
-    ...{ sealedEnv: {}, cors: null, schedule: null, egressAllow: [] },
-    ...(JSON.parse(row.policy) as Omit<SandboxPolicy, "external" | "sealedEnv" | "cors" | "schedule" | "egressAllow">),
+    ...{ sealedEnv: {}, cors: null, schedule: null, snapshots: null, fromSnapshot: null, egressAllow: [] },
+    ...(JSON.parse(row.policy) as StoredPolicy),
     external: {
       userId: row.external_user_id,
       projectId: row.external_project_id,

@@ -33,6 +33,8 @@ const defaultConfig: SandboxConfig = {
   wakeCostMb: 800,
   startsAtOnce: 8,
   wakePolicy: { classes: {} },
+  dataDirectory: "/no/such/directory",
+  snapshotRetention: { keep: null, keepDays: null },
   ownerRules: { sandboxes: null, running: null, memoryBytes: null },
 };
 

@@ -26,7 +26,7 @@ const claimed = Type.Object({
   external_workspace_id: nullable(Type.String()),
   claimed: Type.Literal(true),
 });
-const purged = Type.Object({ purged_count: Type.Integer() });
+const purged = Type.Object({ purged_count: Type.Integer(), freed_bytes: Type.Integer() });
 const most = nullable(Type.Integer());
 const owner = Type.Object({
   id: Type.String(),
@@ -97,13 +97,14 @@ async function purge(
   kind: OwnerKind,
   externalId: string,
 ): Promise<Static<typeof purged>> {
-  let count = 0;
-  await purgeOwner(use, kind, externalId, (id) => {
-    count++;
+  let [purged_count, freed_bytes] = [0, 0];
+  await purgeOwner(use, kind, externalId, (id, bytes) => {
+    purged_count++;
+    freed_bytes += bytes;
     access.audit.record({
       ...{ actorKind: request.caller.kind, actorName: request.caller.name, ip: addressOf(request) },
       ...{ action: "sandbox.purge", target: id, outcome: "done", detail: { via: `external-${kind}.purge` } },
     });
   });
-  return { purged_count: count };
+  return { purged_count, freed_bytes };
 }

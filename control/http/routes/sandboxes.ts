@@ -5,7 +5,9 @@ import { ApiError, notFound } from "../../api-error.ts";
 import { createSandbox, newSandboxId } from "../../sandboxes/create-sandbox.ts";
 import { patchSandbox } from "../../sandboxes/patch-sandbox.ts";
 import { removeSandbox } from "../../sandboxes/remove-sandbox.ts";
+import type { External } from "../../sandboxes/sandbox.ts";
 import { waitFor } from "../../sandboxes/wait-for.ts";
+import type { SnapshotId } from "../../snapshots/snapshot.ts";
 import type { StoredAnswer } from "../../sqlite/idempotency-store.ts";
 import type { SandboxFilter } from "../../sqlite/sandbox-store.ts";
 import { type Api, checkPossible, idOf, sandboxOf, sealFor, show } from "../api.ts";
@@ -110,13 +112,18 @@ export function sandboxRoutes(server: ApiServer, api: Api): void {
     },
   );
 
-  const removeQuery = Type.Object({ keep_workspace: Type.Optional(Type.Boolean()) }, strict);
+  const removeQuery = Type.Object(
+    { keep_workspace: Type.Optional(Type.Boolean()), keep_snapshots: Type.Optional(Type.Boolean()) },
+    strict,
+  );
   const removed = { tags, summary: "Remove a sandbox", params: idParams, querystring: removeQuery };
   server.delete(
     "/v1/sandboxes/:id",
     { schema: { ...removed, response: { 204: Type.Null(), ...errors } } },
     async (request, reply) => {
-      await removeSandbox(api.use, idOf(request.params), { keepWorkspace: request.query.keep_workspace ?? false });
+      const { keep_workspace = false, keep_snapshots = false } = request.query;
+      const how = keep_workspace ? "keep" : keep_snapshots ? "workspace" : "all";
+      await removeSandbox(api.use, idOf(request.params), how);
       return reply.code(204).send(null);
     },
   );
@@ -145,7 +152,9 @@ export async function create(api: Api, call: CreateCall): Promise<StoredAnswer> 
   const act = async (id: ReturnType<typeof idOf>, attempted: boolean): Promise<StoredAnswer> => {
     const earlier = attempted ? api.use.records.get(id) : undefined;
     if (earlier !== undefined) return { status: 201, body: JSON.stringify(show(api, earlier)) };
-    const creation = await createSandbox(api.use, id, toPolicy(decided, sealFor(api, id)), { keepFailed: !waits });
+    const policy = toPolicy(decided, sealFor(api, id));
+    const fromSnapshot = originOf(api, body, policy.external);
+    const creation = await createSandbox(api.use, id, { ...policy, fromSnapshot }, { keepFailed: !waits });
     const sandbox = waits ? await creation.running : creation.sandbox;
     return { status: 201, body: JSON.stringify(show(api, sandbox)) };
   };
@@ -156,6 +165,20 @@ export async function create(api: Api, call: CreateCall): Promise<StoredAnswer> 
     () => given ?? newSandboxId(),
     act,
   );
+}
+
+/** The snapshot that a workspace begins with. Throws ApiError. */
+function originOf(api: Api, body: Static<typeof createBody>, external: External): SnapshotId | null {
+  const { from_snapshot = null, template = null } = body;
+  if (from_snapshot !== null && template !== null)
+    throw new ApiError("invalid_request", "body: from_snapshot and template exclude each other");
+  const { snapshots } = api.use;
+  if (template !== null) {
+    const found = snapshots.store.template(template);
+    if (found === undefined) throw notFound("There is no such template");
+    return found.snapshotId;
+  }
+  return from_snapshot === null ? null : snapshots.findFor(external, parseSandboxId(from_snapshot)).id;
 }
 
 /** What a query narrows a list to. */

@@ -72,7 +72,10 @@ t.test("DELETE /sandbox/{id} keeps the workspace for its owner, purge does not",
   t.match(refused, { status: 409, body: { error: { code: "workspace_owner_mismatch" } } });
   t.match(await control.call("POST", "/sandbox", { body: { ...body, id } }), { status: 201, body: { id } });
   t.equal(await firstLine(), "true");
-  t.match(await control.call("POST", `/sandbox/${id}/purge`), { status: 204 });
+  t.match(await control.call("POST", `/sandbox/${id}/purge`), {
+    status: 200,
+    body: { purged: true, freed_bytes: Number },
+  });
   t.match(await control.call("POST", `/sandbox/${id}/purge`), { status: 404 });
   t.match(await control.call("POST", "/sandbox", { body: stranger }), { status: 201 });
   t.equal(await firstLine(), "false");

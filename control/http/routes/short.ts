@@ -18,6 +18,8 @@ const live = Type.Object({
   runtime: Type.Record(Type.String(), Type.Unknown()),
 });
 
+const purgeAnswer = Type.Object({ purged: Type.Literal(true), freed_bytes: Type.Integer() });
+
 /** The same calls under the paths that earlier clients know, with errors that are a mere message. */
 export function shortRoutes(server: ApiServer, api: Api): void {
   const created = { tags, summary: "Create a sandbox", body: createBody, querystring: createQuery };
@@ -59,7 +61,7 @@ export function shortRoutes(server: ApiServer, api: Api): void {
     "/sandbox/:id",
     { schema: { ...removed, response: { 204: Type.Null(), ...errors } } },
     async ({ params }, reply) => {
-      await removeSandbox(api.use, idOf(params), { keepWorkspace: true });
+      await removeSandbox(api.use, idOf(params), "keep");
       return reply.code(204).send(null);
     },
   );
@@ -67,11 +69,8 @@ export function shortRoutes(server: ApiServer, api: Api): void {
   const purged = { tags, summary: "Remove a sandbox and its workspace", params: idParams };
   server.post(
     "/sandbox/:id/purge",
-    { schema: { ...purged, response: { 204: Type.Null(), ...errors } } },
-    async ({ params }, reply) => {
-      await purgeSandbox(api.use, idOf(params));
-      return reply.code(204).send(null);
-    },
+    { schema: { ...purged, response: { 200: purgeAnswer, ...errors } } },
+    async ({ params }) => ({ purged: true as const, freed_bytes: await purgeSandbox(api.use, idOf(params)) }),
   );
 
   // Earlier clients count seconds since 1970, both ways.
