@@ -15,8 +15,12 @@ t.test("docker compose up, again", { skip: missingPart("docker", "images", "comp
   const stack = await ComposeStack.prepare(t, { PREVIEW_ENTRYPOINT: "web", PREVIEW_TLS: "false" });
   await stack.compose(["up", "--detach", "--build", "--wait"]);
   const body = JSON.stringify({ ports: [3000], cmd: ["node", "-e", app] });
-  const created = await (await stack.api("/sandbox", { method: "POST", body })).json();
-  const { host } = new URL((created as { previews: { url: string }[] }).previews[0]!.url);
+  const create = async () => {
+    const created = await (await stack.api("/sandbox", { method: "POST", body })).json();
+    const { id, previews } = created as { id: string; previews: { url: string }[] };
+    return { id, host: new URL(previews[0]!.url).host };
+  };
+  const { host } = await create();
   const id = (service: string) => stack.compose(["ps", "--quiet", service]);
   const replaced = async (services: readonly string[], variables: Record<string, string>) => {
     const before = await Promise.all(services.map(id));
@@ -49,6 +53,26 @@ t.test("docker compose up, again", { skip: missingPart("docker", "images", "comp
     t.strictSame(failures, []);
     t.strictSame(kept, [], "it is a new one");
     t.strictSame(await Promise.all([id("gateway"), id("gateway-2")]), gateways);
+  });
+
+  await t.test("wakes what is asked for while control is replaced", async (t) => {
+    const sleeper = await create();
+    await stack.api(`/v1/sandboxes/${sleeper.id}/stop`, { method: "POST", body: "{}" });
+    const before = await id("control");
+    const variables = { GATEWAY_WORKERS: "1", SANDBOXD_AUDIT_RETENTION_DAYS: "31" };
+    const replacing = stack.compose(["up", "--detach", "--wait", "control"], variables);
+    const isUp = () =>
+      stack.api("/healthz").then(
+        () => true,
+        () => false,
+      );
+    while (await isUp());
+    // Nobody is there who could wake it.
+    const load = new Load(stack.ports.http, sleeper.host);
+    await load.until(20);
+    t.strictSame(await load.end(), []);
+    await replacing;
+    t.not(await id("control"), before);
   });
 
   await t.test("replaces all of them at once, and no request fails", async (t) => {
