@@ -40,6 +40,19 @@ function removeContract(t: Test, setup: ContractSetup): void {
     await engine.remove(keeper.id, { workspace: true });
   });
 
+  t.test("remove() deletes a workspace whose end no path reaches", async (t) => {
+    const { engine, dataDir, spec, start } = await setup(t);
+    const digger = spec(`
+      for (let n = 0; n < 600; n++) { fs.mkdirSync("dddddddddd"); process.chdir("dddddddddd"); }
+      console.log("dug");
+      setInterval(() => {}, 1000);
+    `);
+    await start(digger);
+    await until("the end of the tree", async () => (await texts(engine.logs(digger.id, {}))).includes("dug"));
+    await engine.remove(digger.id, { workspace: true });
+    await t.rejects(access(join(dataDir, "workspaces", digger.id)), { code: "ENOENT" });
+  });
+
   t.test("an id that the engine does not hold is missing everywhere", async (t) => {
     const { engine } = await setup(t);
     const id = newId();

@@ -4,6 +4,7 @@ import { access, chmod, lchown, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { extract } from "tar-fs";
+import { removeTree } from "../../snapshots/tree-copy.ts";
 import { sandboxUser } from "./container-options.ts";
 import { type DockerClient, statusOf } from "./docker-client.ts";
 import { withHelper } from "./helper-container.ts";
@@ -61,7 +62,7 @@ export class Workspaces {
   }
 
   async remove(id: string): Promise<void> {
-    await rm(this.path(id), { recursive: true, force: true });
+    await removeTree(this.path(id));
   }
 
   #skeleton(imageId: string): Promise<string | undefined> {

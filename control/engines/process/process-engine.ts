@@ -1,5 +1,4 @@
 import { readdirSync } from "node:fs";
-import { rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
@@ -18,6 +17,7 @@ import {
   type SandboxSpec,
 } from "../sandbox-engine.ts";
 import type { SecretOpener } from "../sealed-environment.ts";
+import { removeTree } from "../../snapshots/tree-copy.ts";
 import { FreePorts } from "./free-ports.ts";
 import { defaultGraceSeconds, ProcessSandbox } from "./process-sandbox.ts";
 import { hasProcessTable } from "./process-table.ts";
@@ -111,7 +111,7 @@ class ProcessEngine implements SandboxEngine {
   async remove(id: SandboxId, { workspace }: { workspace: boolean }): Promise<void> {
     const sandbox = this.#sandboxes.get(id);
     if (sandbox !== undefined) await this.#discard(sandbox);
-    if (workspace) await rm(this.#workspace(id), { recursive: true, force: true });
+    if (workspace) await removeTree(this.#workspace(id));
   }
 
   async inspect(id: SandboxId): Promise<EngineState> {
