@@ -37,6 +37,7 @@ import { Database } from "./sqlite/database.ts";
 import { EventStore } from "./sqlite/event-store.ts";
 import { GatewayWorkerStore } from "./sqlite/gateway-worker-store.ts";
 import { IdempotencyStore } from "./sqlite/idempotency-store.ts";
+import { Workspaces } from "./workspaces/workspaces.ts";
 
 /** The running control process; disposing of it drains and stops. */
 export interface ControlPlane extends AsyncDisposable {
@@ -138,6 +139,7 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
     events,
     closing,
     synced: synced.promise,
+    workspaces: new Workspaces(config.dataDirectory),
     secrets,
     idempotency: new Idempotency(idempotencyKeys, Date.now),
     resources: { origin: config.origin, idleThresholdSeconds: config.idleThresholdSeconds, defaultImage },

@@ -1,5 +1,10 @@
 const verbs: Readonly<Record<string, string>> = { POST: "create", PATCH: "change", PUT: "write", DELETE: "remove" };
-const nouns: Readonly<Record<string, string>> = { sandboxes: "sandbox", sandbox: "sandbox", shares: "share" };
+const nouns: Readonly<Record<string, string>> = {
+  sandboxes: "sandbox",
+  sandbox: "sandbox",
+  shares: "share",
+  content: "file",
+};
 
 /**
  * What a call does, by its method and its route: `sandbox.stop` for `POST /v1/sandboxes/:id/stop`, `share.remove` for
@@ -15,6 +20,7 @@ export function actionOf(method: string, route: string | undefined): string {
   const last = rest.at(-1);
   if (first === "wake") return "sandbox.wake";
   if (last === undefined) return `${noun(first)}.${verbs[method] ?? method.toLowerCase()}`;
+  if (rest.at(-2) === "files" && method === "POST") return `file.${last}`;
   const isCollection = last.endsWith("s") && method === "POST";
   if (isCollection || method !== "POST") return `${noun(last)}.${verbs[method] ?? method.toLowerCase()}`;
   return `${noun(first)}.${last}`;

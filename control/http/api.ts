@@ -8,6 +8,7 @@ import type { Collaborators } from "../sandboxes/collaborators.ts";
 import type { Sandbox } from "../sandboxes/sandbox.ts";
 import type { SecretBox } from "../secrets/secret-box.ts";
 import type { EventStore } from "../sqlite/event-store.ts";
+import type { Workspaces } from "../workspaces/workspaces.ts";
 import type { Seal } from "./env-field.ts";
 import type { Idempotency } from "./idempotency.ts";
 import { type ResourceSettings, toResource } from "./resource.ts";
@@ -22,6 +23,7 @@ export type Api = {
   readonly events: EventStore;
   readonly idempotency: Idempotency;
   readonly secrets: SecretBox;
+  readonly workspaces: Workspaces;
   readonly resources: ResourceSettings;
   /** Resolves when the rows were compared with the engine for the first time: before that no route is told. */
   readonly synced: Promise<void>;

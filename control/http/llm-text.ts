@@ -17,6 +17,9 @@ Everything is JSON. The full description is at /openapi.json.
 - GET /v1/sandboxes/{id}/logs?tail=100&follow=true; GET /v1/sandboxes/{id}/explain says why it is awake or asleep.
 - POST /v1/sandboxes/{id}/exec {"cmd":["npm","test"]} (or a string for sh -c; "cwd","env","stdin","timeout_s") wakes it
   and answers {"stdout","stderr","exit_code",…}; "stream":true answers lines of JSON as the command goes. Leaving ends it.
+- GET /v1/sandboxes/{id}/files?path=&recursive=true lists; GET and PUT …/files/content?path= read (Range beyond 2 MiB) and
+  write (at most 25 MiB, If-Match) a file as it is; DELETE …/files?path=&recursive=true; POST …/files/move {"from","to"},
+  …/files/mkdir {"path"}. A path is below workspace/app; /home/sandbox/… is the whole workspace. It need not be awake.
 - "visibility":"private" shuts a preview to whoever has no token of yours and no share link: POST
   /v1/sandboxes/{id}/shares {"ttl_seconds":3600,"max_uses":1} answers with the link in "url"; DELETE …/shares/{share}.
   POST /v1/revocations {"jti"} or {"subject"} or {"sandbox_id"} takes tokens back. GET /v1/audit says who did what.

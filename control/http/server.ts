@@ -17,6 +17,7 @@ import { auditRoutes } from "./routes/audit.ts";
 import { certificateRoutes } from "./routes/certificate.ts";
 import { egressRoutes } from "./routes/egress.ts";
 import { execRoutes } from "./routes/exec.ts";
+import { fileRoutes } from "./routes/files.ts";
 import { forwardAuthRoutes } from "./routes/forward-auth.ts";
 import { gatewayRoutes } from "./routes/gateway.ts";
 import { gatewayAccessRoutes } from "./routes/gateway-access.ts";
@@ -105,6 +106,7 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
     lifecycleRoutes(routes, api);
     observeRoutes(routes, api, streams);
     execRoutes(routes, api);
+    fileRoutes(routes, api);
     ownerRoutes(routes, api);
     snapshotRoutes(routes, api);
     templateRoutes(routes, api);

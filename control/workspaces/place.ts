@@ -82,7 +82,7 @@ export class Place implements AsyncDisposable {
 
   /** The names in this directory, in any order, each as its bytes. */
   async *names(): AsyncGenerator<Buffer> {
-    const directory = await opendir(this.#path, { encoding: "buffer" as BufferEncoding });
+    const directory = await opendir(this.#path, { encoding: "buffer" as BufferEncoding, bufferSize: 256 });
     for await (const { name } of directory) yield name as unknown as Buffer;
   }
 
