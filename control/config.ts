@@ -9,6 +9,7 @@ import { type AccessConfig, accessVariables, readAccess } from "./access/access-
 import { type ApiToken, readApiTokens } from "./access/api-token.ts";
 import type { Reloadable } from "./access/reload.ts";
 import { type CertificateConfig, certificateVariables, readCertificates } from "./certificates/certificate-config.ts";
+import { type DiskQuotaChoice, diskQuotaChoices } from "./disks/open-disk-quota.ts";
 import { type EgressConfig, egressVariables, readEgress } from "./egress/egress-config.ts";
 import { byteSizePattern, parseByteSize } from "./sandboxes/byte-size.ts";
 import type { OwnerRules } from "./sandboxes/owner-limits.ts";
@@ -50,6 +51,7 @@ export type ControlConfig = CertificateConfig & {
   readonly userns: "host" | "";
   readonly setMemoryHigh: boolean;
   readonly egress: EgressConfig;
+  readonly diskQuota: DiskQuotaChoice;
   readonly idleThresholdSeconds: number;
   readonly idleReapIntervalSeconds: number;
   readonly pressureIntervalSeconds: number;
@@ -104,6 +106,7 @@ export const controlVariables = [
   "SANDBOXD_HOST_DATA_DIR",
   "SANDBOXD_SET_MEMORY_HIGH",
   ...egressVariables,
+  "SANDBOXD_DISK_QUOTA",
   "SANDBOXD_IDLE_THRESHOLD_SECONDS",
   "SANDBOXD_IDLE_REAP_INTERVAL_SECONDS",
   "SANDBOXD_PRESSURE_INTERVAL_SECONDS",
@@ -251,6 +254,7 @@ function readSandboxes(read: EnvironmentReader) {
   return {
     engine,
     egress: readEgress(read, engine),
+    diskQuota: read.choice("SANDBOXD_DISK_QUOTA", "auto", diskQuotaChoices),
     image: read.text("SANDBOXD_IMAGE", "sandboxd/sandbox:latest"),
     network: read.text("SANDBOXD_NETWORK", "sandboxd"),
     runtime: read.raw("SANDBOXD_RUNTIME") ?? null,

@@ -4,6 +4,7 @@ import { KeySetError } from "./access/key-set.ts";
 import { CertificateError } from "./certificates/valid-certificate.ts";
 import { type ControlConfig, readConfig } from "./config.ts";
 import { type ControlPlane, openControlPlane } from "./control-plane.ts";
+import { DiskQuotaError } from "./disks/disk-quota.ts";
 import { AddressTakenError } from "./http/listen.ts";
 import { SecretKeyError } from "./secrets/secret-key-file.ts";
 import { DataLockedError } from "./sqlite/data-lock.ts";
@@ -61,7 +62,8 @@ function isExpected(error: unknown): boolean {
     error instanceof DataLockedError ||
     error instanceof KeySetError ||
     error instanceof SecretKeyError ||
-    error instanceof CertificateError
+    error instanceof CertificateError ||
+    error instanceof DiskQuotaError
   );
 }
 

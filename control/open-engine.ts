@@ -19,6 +19,8 @@ export async function openEngine(config: ControlConfig, secrets: SecretOpener, l
         usernsMode: config.userns,
         runtime: config.runtime,
         memoryHigh: config.setMemoryHigh,
+        diskQuota: config.diskQuota,
+        path: config.path,
         dataDir,
         hostDataDir: config.hostDataDirectory,
         labels: {},

@@ -2,7 +2,14 @@ import t from "tap";
 import { type DiskFacts, judgeDisk } from "./disk.ts";
 
 const gib = 2 ** 30;
-const well = { totalBytes: 100 * gib, freeBytes: 50 * gib, totalInodes: 1e6, freeInodes: 5e5, writable: true };
+const well = {
+  totalBytes: 100 * gib,
+  freeBytes: 50 * gib,
+  totalInodes: 1e6,
+  freeInodes: 5e5,
+  writable: true,
+  quota: "loop: files",
+};
 const config = { dataDirectory: "/var/lib/sandboxed" };
 
 const table: [name: string, facts: DiskFacts, expected: object[]][] = [
@@ -13,6 +20,11 @@ const table: [name: string, facts: DiskFacts, expected: object[]][] = [
   ["no room", { ...well, freeBytes: gib / 2 }, [{ status: "fail" }]],
   ["few inodes", { ...well, freeInodes: 1e4 }, [{ status: "ok" }, { status: "warn", message: /inodes/ }]],
   ["a read-only one", { ...well, writable: false }, [{ status: "fail", message: /read-only/ }, { status: "ok" }]],
+  [
+    "one without quotas",
+    { ...well, quota: "no quota: switched off" },
+    [{}, { status: "warn", message: /switched off/ }],
+  ],
   ["none", { error: "ENOENT" }, [{ status: "fail", message: /ENOENT/ }]],
 ];
 

@@ -1,6 +1,6 @@
 import { access, constants, statfs } from "node:fs/promises";
 import type { CliConfig } from "../config.ts";
-import { codeOf } from "../http.ts";
+import { type Answer, ask, codeOf, isSilent, type Silence } from "../http.ts";
 import { check, fail, ok, type Verdict, warn } from "./check.ts";
 
 /** The disk that workspaces are on. */
@@ -14,20 +14,29 @@ export type DiskFacts =
       readonly totalInodes: number;
       readonly freeInodes: number;
       readonly writable: boolean;
+      /** How control limits what each workspace takes; undefined: it does not tell. */
+      readonly quota: string | undefined;
     }
   | { readonly error: string };
 
-async function lookAtDisk({ dataDirectory }: CliConfig): Promise<DiskFacts> {
+async function lookAtDisk({ dataDirectory, apiBind }: CliConfig, signal: AbortSignal): Promise<DiskFacts> {
+  const told = ask({ ...apiBind, path: "/v1/engine" }, signal);
   try {
     const { bsize, blocks, bavail, files, ffree } = await statfs(dataDirectory);
     const writable = await access(dataDirectory, constants.W_OK).then(
       () => true,
       (error) => codeOf(error) !== "EROFS",
     );
-    return { totalBytes: blocks * bsize, freeBytes: bavail * bsize, totalInodes: files, freeInodes: ffree, writable };
+    const room = { totalBytes: blocks * bsize, freeBytes: bavail * bsize, totalInodes: files, freeInodes: ffree };
+    return { ...room, writable, quota: toQuota(await told) };
   } catch (error) {
     return { error: codeOf(error) };
   }
+}
+
+function toQuota(told: Answer | Silence): string | undefined {
+  if (isSilent(told) || told.status !== 200) return undefined;
+  return (JSON.parse(told.body) as { details: { disk?: string } }).details.disk;
 }
 
 const gib = 2 ** 30;
@@ -38,7 +47,7 @@ export function judgeDisk(facts: DiskFacts, { dataDirectory }: Pick<CliConfig, "
       fail(`${dataDirectory} cannot be looked at (${facts.error})`, "docker compose up -d, or set SANDBOXD_DATA_DIR"),
     ];
   }
-  const { totalBytes, freeBytes, totalInodes, freeInodes, writable } = facts;
+  const { totalBytes, freeBytes, totalInodes, freeInodes, writable, quota } = facts;
   const find = `du -xh --max-depth=2 ${dataDirectory} | sort -h | tail`;
   const verdicts: Verdict[] = [];
   if (!writable)
@@ -55,6 +64,10 @@ export function judgeDisk(facts: DiskFacts, { dataDirectory }: Pick<CliConfig, "
         `du -x --inodes --max-depth=2 ${dataDirectory} | sort -n | tail`,
       ),
     );
+  }
+  if (quota?.startsWith("no quota")) {
+    const mend = "see SANDBOXD_DISK_QUOTA in .env.example";
+    verdicts.push(warn(`nothing limits how much a workspace takes: ${quota}`, mend));
   }
   return verdicts;
 }

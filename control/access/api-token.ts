@@ -27,7 +27,7 @@ export function readApiTokens(read: EnvironmentReader, name: string): readonly A
 }
 
 const forAdmins =
-  /^\/(?:v1\/)?(?:audit|certificate|egress|revocations|external-users|external-projects|backups)(?:\/|$)/;
+  /^\/(?:v1\/)?(?:audit|certificate|egress|engine|revocations|external-users|external-projects|backups)(?:\/|$)/;
 /** Reading by method, and yet a way to do something. */
 const forDoers = /\/terminal$/;
 

@@ -64,8 +64,8 @@ export const testSecrets: SecretOpener = {
 };
 
 /** A fresh engine and data directory for one test; everything is removed when it ends. */
-export async function setUp(t: Test, { makeEngine, node }: EngineUnderTest): Promise<ContractTest> {
-  const dataDir = await mkdtemp(join(tmpdir(), "engine-"));
+export async function setUp(t: Test, { makeEngine, node }: EngineUnderTest, parent = tmpdir()): Promise<ContractTest> {
+  const dataDir = await mkdtemp(join(parent, "engine-"));
   // Teardowns run last in, first out: sandboxes, engine, directory.
   t.teardown(() => rm(dataDir, { recursive: true, force: true }));
   const engine = await makeEngine(t, dataDir);

@@ -44,6 +44,18 @@ export interface SandboxEngine {
   memoryBytes(id: SandboxId): Promise<number | null>;
 
   /**
+   * Changes the limit of a workspace's disk, in use too where that is possible, else with the next start; null is no limit.
+   * Absent is fine. Throws `unsupported` for what can never be.
+   */
+  setDisk(id: SandboxId, bytes: number | null): Promise<void>;
+
+  /** Has `swap` put another directory into the place of a workspace; the sandbox is not up. */
+  replaceWorkspace(id: SandboxId, swap: () => Promise<void>): Promise<void>;
+
+  /** What a workspace takes of the disk, and the limit that is in force. */
+  disk(id: SandboxId): Promise<EngineDisk>;
+
+  /**
    * Has the kernel take back what a paused sandbox occupies, as much as it can. It never wakes it, and a wake does not
    * wait for it. Throws `unsupported` where capabilities say so.
    */
@@ -84,6 +96,14 @@ export type EngineCapabilities = {
   readonly reclaim: boolean;
   /** Facts for an operator, such as the API version, limits the daemon lowers, runtimes. */
   readonly details: Readonly<Record<string, string>>;
+};
+
+/** Bytes; null: nobody counts, or no limit. */
+export type EngineDisk = {
+  /** How disks are limited: `loop`, `btrfs`, `xfs` or `none`. */
+  readonly driver: string;
+  readonly usedBytes: number | null;
+  readonly limitBytes: number | null;
 };
 
 /** A bridge with one port for each sandbox. */

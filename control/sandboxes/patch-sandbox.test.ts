@@ -1,4 +1,5 @@
 import t from "tap";
+import { EngineError } from "../engines/sandbox-engine.ts";
 import { fixture, running } from "../testing/fixture.ts";
 import { newSandboxId } from "./create-sandbox.ts";
 import { patchSandbox } from "./patch-sandbox.ts";
@@ -45,4 +46,17 @@ t.test("patchSandbox() throws for an id that nobody made", async (t) => {
     patchSandbox(use, newSandboxId(), () => ({}), {}),
     { code: "not_found" },
   );
+});
+
+t.test("patchSandbox() changes a disk at once, and changes nothing when that cannot be", async (t) => {
+  const it = fixture(t);
+  const { id } = await running(it);
+  await patchSandbox(it.use, id, () => ({ disk: "2G" }), {});
+  t.ok(it.engine.calls.includes(`disk ${2 ** 31}`));
+  it.engine.failNext("disk null", new EngineError("unsupported", "it cannot shrink"));
+  await t.rejects(
+    patchSandbox(it.use, id, () => ({ disk: null }), {}),
+    { code: "unsupported" },
+  );
+  t.equal(it.use.records.get(id)?.disk, "2G");
 });

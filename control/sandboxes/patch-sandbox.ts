@@ -1,5 +1,6 @@
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import { ApiError, notFound } from "../api-error.ts";
+import { parseByteSize } from "./byte-size.ts";
 import type { Collaborators } from "./collaborators.ts";
 import type { Sandbox, SandboxPolicy } from "./sandbox.ts";
 import { destinationsOf } from "./sandbox-egress.ts";
@@ -9,11 +10,12 @@ const shapesTheStart = ["ports", "image", "cmd", "env", "sealedEnv", "memoryHigh
 
 /**
  * Changes what an integrator decided about a sandbox. It restarts nothing: what shapes the container applies at its next
- * start, the allow list of its egress at once. `ifGeneration` guards against changes in between. Throws ApiError
- * `not_found`, `precondition_failed`, and `forbidden` past the limit of a new owner.
+ * start, the limit of its disk and the allow list of its egress at once. `ifGeneration` guards against changes in
+ * between. Throws ApiError `not_found`, `precondition_failed`, and `forbidden` past the limit of a new owner, and
+ * EngineError `unsupported` for a disk that cannot be.
  */
 export async function patchSandbox(
-  { records, egress, limits }: Collaborators,
+  { engine, records, egress, limits }: Collaborators,
   id: SandboxId,
   patch: (sandbox: Sandbox) => Partial<SandboxPolicy>,
   { ifGeneration }: { ifGeneration?: readonly number[] },
@@ -27,6 +29,7 @@ export async function patchSandbox(
   const owner = changes.external?.userId;
   if (owner !== undefined && owner !== sandbox.external.userId) limits.checkCount(owner, id);
   const startsAnew = shapesTheStart.some((field) => changes[field] !== undefined);
+  if (changes.disk !== undefined) await engine.setDisk(id, changes.disk === null ? null : parseByteSize(changes.disk));
   const detail = Object.keys(changes).join(", ");
   const all = startsAnew ? { ...changes, crashes: 0, retryAt: null } : changes;
   const after = records.change(id, all, { kind: "change", cause: "operator", detail }) ?? sandbox;

@@ -50,7 +50,7 @@ async function replace(use: Collaborators, id: SandboxId, snapshotId: SnapshotId
   if (before.status === "creating") throw new ApiError("conflict", "The sandbox is not complete");
   const drain = { kind: "asked", milliseconds: drainMs } as const;
   await stopHoldingLock(use, id, { cause: "restore", mode: "stop", drain });
-  await snapshots.files.swap(id);
+  await use.engine.replaceWorkspace(id, () => snapshots.files.swap(id));
   const anew = { reason: null, crashes: 0, retryAt: null } as const;
   records.change(id, anew, { kind: "change", cause: "restore", outcome: snapshotId });
   return isUp(before.status);

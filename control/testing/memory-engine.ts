@@ -3,6 +3,7 @@ import type { SandboxId } from "#contract/sandbox-id.ts";
 import type {
   DesiredState,
   EngineCapabilities,
+  EngineDisk,
   EngineError,
   EngineEvent,
   EngineExit,
@@ -66,6 +67,18 @@ export class MemoryEngine implements SandboxEngine {
 
   async capabilities(): Promise<EngineCapabilities> {
     return { pause: this.canPause, reclaim: this.canPause, details: {} };
+  }
+
+  async setDisk(_: SandboxId, bytes: number | null): Promise<void> {
+    await this.#step(`disk ${bytes}`);
+  }
+
+  async replaceWorkspace(_: SandboxId, swap: () => Promise<void>): Promise<void> {
+    await swap();
+  }
+
+  async disk(): Promise<EngineDisk> {
+    return { driver: "none", usedBytes: null, limitBytes: null };
   }
 
   async network(): Promise<null> {

@@ -19,8 +19,8 @@ start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 runs() { [ -n "$1" ] && [ -d "/proc/$1" ] && [ "$(cut -d' ' -f3 "/proc/$1/stat" 2>/dev/null)" != Z ]; }
 
 install() {
-  # Named one by one, since the recommended packages are left out: what the engine and the egress rules call.
-  "$here/packages.sh" docker.io iptables nftables iproute2 procps ca-certificates
+  # Named one by one, since the recommended packages are left out: what the engine, the egress rules and disks call.
+  "$here/packages.sh" docker.io iptables nftables iproute2 procps ca-certificates e2fsprogs btrfs-progs
 }
 
 start() {

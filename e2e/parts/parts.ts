@@ -19,6 +19,7 @@ export type Part =
   | "nginx"
   | "haproxy"
   | "nftables"
+  | "btrfs"
   | "root";
 
 const built = fileURLToPath(new URL("../../.parts/bin/", import.meta.url));
@@ -33,6 +34,7 @@ export const certutilBinary = "/usr/bin/certutil";
 export const wrkBinary = "/usr/bin/wrk";
 export const nginxBinary = "/usr/sbin/nginx";
 export const haproxyBinary = "/usr/sbin/haproxy";
+export const mkfsBtrfsBinary = "/usr/sbin/mkfs.btrfs";
 export const nftBinary = "/usr/sbin/nft";
 
 export const dockerSocket = "/var/run/docker.sock";
@@ -94,6 +96,8 @@ function look(part: Part): string {
       return missingFile(haproxyBinary);
     case "nftables":
       return missingFile(nftBinary) || reasonOf("root");
+    case "btrfs":
+      return missingFile(mkfsBtrfsBinary) || reasonOf("root");
     case "root":
       return process.getuid?.() === 0 ? "" : "needs root";
     default: {

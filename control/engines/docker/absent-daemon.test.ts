@@ -21,6 +21,8 @@ async function setUp(t: Test) {
       usernsMode: "",
       runtime: null,
       memoryHigh: false,
+      diskQuota: "off",
+      path: "",
       dataDir,
       hostDataDir: dataDir,
       labels: {},

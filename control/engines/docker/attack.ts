@@ -6,10 +6,11 @@ import { type DockerEngineOptions, openDockerEngine } from "./docker-engine.ts";
 /** How long a bomb may take to go off, on a busy machine. */
 const attackMs = 90_000;
 
-/** An engine for attackers and their siblings, over an empty data directory. */
+/** An engine for attackers and their siblings, over an empty data directory, in a parent of its own if it has to be. */
 export function openArena(
   t: Test,
   config: Omit<DockerEngineOptions, "dataDir" | "hostDataDir">,
+  parent?: string,
 ): Promise<ContractTest> {
   const makeEngine = async (t: Test, dataDir: string) => {
     const engine = await openDockerEngine({ ...config, dataDir, hostDataDir: dataDir });
@@ -17,7 +18,7 @@ export function openArena(
     return engine;
   };
   const subject = { makeEngine, node: "node", home: () => "", host: "0.0.0.0", noticeMs: 5_000 } as const;
-  return setUp(t, { ...subject, absentCommand: "exit 127" });
+  return setUp(t, { ...subject, absentCommand: "exit 127" }, parent);
 }
 
 /** Runs a program that reports in lines of JSON, each a name and a value, until `over`. */

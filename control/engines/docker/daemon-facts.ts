@@ -9,6 +9,8 @@ export type DaemonFactsOptions = {
   readonly image: string;
   readonly memoryHigh: boolean;
   readonly labels: Readonly<Record<string, string>>;
+  /** How disks are limited, or why not. */
+  readonly disk: string;
 };
 
 type Info = {
@@ -65,7 +67,7 @@ export class DaemonFacts {
         betweenSandboxes: info.BridgeNfIptables
           ? "blocked by the network"
           : "not blocked by the network: the kernel's bridge does not ask iptables (br_netfilter)",
-        disk: "no quota",
+        disk: this.#options.disk,
       },
     };
   }

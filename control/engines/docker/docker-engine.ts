@@ -3,9 +3,12 @@ import type { ContainerInspectInfo } from "dockerode";
 import type { Logger } from "pino";
 import type { Listeners } from "#contract/gateway-api.ts";
 import { parseSandboxId, type SandboxId } from "#contract/sandbox-id.ts";
+import { type DiskQuota, DiskQuotaError } from "../../disks/disk-quota.ts";
+import { type DiskQuotaChoice, openDiskQuota } from "../../disks/open-disk-quota.ts";
 import {
   type DesiredState,
   type EngineCapabilities,
+  type EngineDisk,
   EngineError,
   type EngineEvent,
   type EngineExit,
@@ -22,7 +25,14 @@ import { inspectImage, isGone, memoryUse, pause, removeContainer, run, stop } fr
 import { type ContainerEvent, ContainerEvents } from "./container-events.ts";
 import { execInContainer } from "./container-exec.ts";
 import { containerListeners } from "./container-listeners.ts";
-import { containerName, containerOptions, labelFilters, labels, withoutVolumes } from "./container-options.ts";
+import {
+  containerName,
+  containerOptions,
+  labelFilters,
+  labels,
+  sandboxUser,
+  withoutVolumes,
+} from "./container-options.ts";
 import { toEngineState, toExit } from "./container-state.ts";
 import { DaemonFacts } from "./daemon-facts.ts";
 import { DockerClient } from "./docker-client.ts";
@@ -34,6 +44,7 @@ import { MemoryKills } from "./memory-kills.ts";
 import { canReclaim, reclaimMemory } from "./memory-reclaim.ts";
 import { PausedContainers } from "./paused-containers.ts";
 import { SandboxNetwork } from "./sandbox-network.ts";
+import { WorkspaceDisks } from "./workspace-disks.ts";
 import { Workspaces } from "./workspaces.ts";
 
 const defaultGraceSeconds = 10;
@@ -54,15 +65,24 @@ export type DockerEngineOptions = {
   readonly dataDir: string;
   /** The same directory as the daemon sees it: another path when this program runs in a container. */
   readonly hostDataDir: string;
+  readonly diskQuota: DiskQuotaChoice;
+  /** Where this machine's programs are looked for. */
+  readonly path: string;
   /** Further labels; containers without them are not this engine's. */
   readonly labels: Readonly<Record<string, string>>;
   readonly secrets: SecretOpener;
   readonly logger: Logger;
 };
 
-/** Sandboxes as hardened Docker containers. A daemon that is away now is looked for again at every call. */
+/**
+ * Sandboxes as hardened Docker containers. A daemon that is away now is looked for again at every call. Throws
+ * DiskQuotaError for disks that cannot be limited as asked for.
+ */
 export async function openDockerEngine(options: DockerEngineOptions): Promise<SandboxEngine> {
-  const engine = new DockerEngine(options);
+  const { diskQuota: choice, path, logger } = options;
+  const dataDir = resolve(options.dataDir);
+  const quota = await openDiskQuota({ choice, dataDir, owner: sandboxUser, path, logger });
+  const engine = new DockerEngine(options, quota);
   await engine.open();
   return engine;
 }
@@ -73,6 +93,7 @@ class DockerEngine implements SandboxEngine {
   readonly #client: DockerClient;
   readonly #facts: DaemonFacts;
   readonly #workspaces: Workspaces;
+  readonly #disks: WorkspaceDisks;
   readonly #network: SandboxNetwork;
   readonly #events: ContainerEvents;
   readonly #watchers = new Set<(event: EngineEvent) => void>();
@@ -82,13 +103,14 @@ class DockerEngine implements SandboxEngine {
   readonly #closing = new AbortController();
   #probing: Promise<unknown> = Promise.resolve();
 
-  constructor(options: DockerEngineOptions) {
+  constructor(options: DockerEngineOptions, quota: DiskQuota) {
     const dataDir = resolve(options.dataDir);
     const client = new DockerClient(options.socketPath);
     this.#options = options;
     this.#client = client;
-    this.#facts = new DaemonFacts({ ...options, client });
-    this.#workspaces = new Workspaces({ client, dataDir, labels: options.labels });
+    this.#disks = new WorkspaceDisks(quota, options.logger);
+    this.#facts = new DaemonFacts({ ...options, client, disk: this.#disks.detail });
+    this.#workspaces = new Workspaces({ client, dataDir, quota, labels: options.labels });
     this.#network = new SandboxNetwork(options.network, options.labels);
     this.#events = new ContainerEvents({ ...options, client });
     this.#events.watch((event) => this.#onEvent(event));
@@ -123,6 +145,9 @@ class DockerEngine implements SandboxEngine {
     });
     const hash = options.Labels?.[labels.specification] ?? "";
     const hasWorkspace = await this.#workspaces.has(spec.id);
+    if (hasWorkspace && !this.#disks.isInForce(spec.id, spec.diskBytes)) {
+      await this.#disks.prepare(spec.id, spec.diskBytes, await this.#rest(spec.id));
+    }
     if (hasWorkspace && this.#known.has(spec, hash)) return;
     const existing = await this.#find(spec.id);
     const isSame = existing?.Config.Labels[labels.specification] === hash;
@@ -130,13 +155,39 @@ class DockerEngine implements SandboxEngine {
     if (isSame && hasWorkspace) return;
     await this.#client.use(async (docker) => {
       const image = await inspectImage(docker, options.Image ?? "");
-      if (!hasWorkspace) await this.#workspaces.seed(spec.id, image.Id);
+      if (!hasWorkspace) await this.#seed(spec, image.Id);
       if (isSame) return;
       if (existing !== undefined) await removeContainer(docker, containerName(spec.id));
       await this.#network.ensure(docker);
       await docker.createContainer(withoutVolumes(options, Object.keys(image.Config.Volumes ?? {})));
       this.#known.learn(spec, hash);
     });
+  }
+
+  async #seed({ id, diskBytes }: SandboxSpec, imageId: string): Promise<void> {
+    try {
+      await this.#workspaces.seed(id, imageId, diskBytes);
+      this.#disks.learn(id, diskBytes);
+    } catch (error) {
+      if (error instanceof DiskQuotaError) throw new EngineError("start_failed", error.message, { cause: error });
+      throw error;
+    }
+  }
+
+  async #rest(id: SandboxId): Promise<"at rest" | "running"> {
+    return isUp(await this.inspect(id)) ? "running" : "at rest";
+  }
+
+  async setDisk(id: SandboxId, bytes: number | null): Promise<void> {
+    if (await this.#workspaces.has(id)) await this.#disks.set(id, bytes);
+  }
+
+  async replaceWorkspace(id: SandboxId, swap: () => Promise<void>): Promise<void> {
+    await this.#disks.replace(id, swap);
+  }
+
+  async disk(id: SandboxId): Promise<EngineDisk> {
+    return this.#disks.use(id);
   }
 
   async setDesired(
@@ -173,6 +224,7 @@ class DockerEngine implements SandboxEngine {
 
   async remove(id: SandboxId, { workspace }: { workspace: boolean }): Promise<void> {
     this.#known.forget(id);
+    this.#disks.forget(id);
     await this.#client.use((docker) => removeContainer(docker, containerName(id)));
     if (workspace) await this.#workspaces.remove(id);
   }

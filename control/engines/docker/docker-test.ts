@@ -31,6 +31,8 @@ export async function dockerTest(t: Test): Promise<Omit<DockerEngineOptions, "da
     usernsMode: "host",
     runtime: null,
     memoryHigh: false,
+    diskQuota: "off",
+    path: process.env.PATH!,
     labels: label,
     secrets: testSecrets,
     logger: pino({ level: "silent" }),

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
 import { access, chmod, lchown, mkdir, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { extract } from "tar-fs";
-import { removeTree } from "../../snapshots/tree-copy.ts";
+import type { DiskQuota } from "../../disks/disk-quota.ts";
 import { sandboxUser } from "./container-options.ts";
 import { type DockerClient, statusOf } from "./docker-client.ts";
 import { withHelper } from "./helper-container.ts";
@@ -15,6 +15,7 @@ const skeletonPath = "/etc/skel-sandbox";
 export type WorkspacesOptions = {
   readonly client: DockerClient;
   readonly dataDir: string;
+  readonly quota: DiskQuota;
   /** Of the containers that skeletons are copied out of. */
   readonly labels: Readonly<Record<string, string>>;
 };
@@ -37,32 +38,35 @@ export class Workspaces {
   }
 
   async has(id: string): Promise<boolean> {
+    await this.#options.quota.attach(id);
     return access(this.path(id)).then(
       () => true,
       () => false,
     );
   }
 
-  /** Makes a workspace from the skeleton of an image. */
-  async seed(id: string, imageId: string): Promise<void> {
+  /** Makes a workspace from the skeleton of an image. Throws DiskQuotaError when that does not fit. */
+  async seed(id: string, imageId: string, diskBytes: number | null): Promise<void> {
+    const { quota } = this.#options;
     const archive = await this.#skeleton(imageId);
     const seedling = join(this.#options.dataDir, "workspaces", `.${id}-${randomUUID()}`);
     try {
-      await mkdir(seedling, { recursive: true });
+      await mkdir(dirname(seedling), { recursive: true });
+      await quota.prepare(seedling);
       if (archive !== undefined) await unpack(archive, seedling);
       for (const path of [seedling, join(seedling, "workspace"), join(seedling, "workspace", "app")]) {
         await mkdir(path, { recursive: true });
         await giveToSandbox(path);
       }
       await chmod(seedling, 0o750);
-      await rename(seedling, this.path(id));
+      await quota.place(id, seedling, diskBytes);
     } finally {
       await rm(seedling, { recursive: true, force: true });
     }
   }
 
   async remove(id: string): Promise<void> {
-    await removeTree(this.path(id));
+    await this.#options.quota.remove(id);
   }
 
   #skeleton(imageId: string): Promise<string | undefined> {

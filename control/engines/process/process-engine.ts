@@ -4,9 +4,11 @@ import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
 import type { Listeners } from "#contract/gateway-api.ts";
 import { parseSandboxId, type SandboxId } from "#contract/sandbox-id.ts";
+import { removeTree } from "../../snapshots/tree-copy.ts";
 import {
   type DesiredState,
   type EngineCapabilities,
+  type EngineDisk,
   EngineError,
   type EngineEvent,
   type EngineState,
@@ -17,7 +19,6 @@ import {
   type SandboxSpec,
 } from "../sandbox-engine.ts";
 import type { SecretOpener } from "../sealed-environment.ts";
-import { removeTree } from "../../snapshots/tree-copy.ts";
 import { FreePorts } from "./free-ports.ts";
 import { defaultGraceSeconds, ProcessSandbox } from "./process-sandbox.ts";
 import { hasProcessTable } from "./process-table.ts";
@@ -74,6 +75,16 @@ class ProcessEngine implements SandboxEngine {
         afterCrash: hasProcessTable ? "running sandboxes are adopted" : "running sandboxes are ended",
       },
     };
+  }
+
+  async setDisk(): Promise<void> {}
+
+  async replaceWorkspace(_: SandboxId, swap: () => Promise<void>): Promise<void> {
+    await swap();
+  }
+
+  async disk(): Promise<EngineDisk> {
+    return { driver: "none", usedBytes: null, limitBytes: null };
   }
 
   async network(): Promise<null> {
