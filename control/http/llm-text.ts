@@ -20,6 +20,8 @@ Everything is JSON. The full description is at /openapi.json.
 - GET /v1/sandboxes/{id}/files?path=&recursive=true lists; GET and PUT …/files/content?path= read (Range beyond 2 MiB) and
   write (at most 25 MiB, If-Match) a file as it is; DELETE …/files?path=&recursive=true; POST …/files/move {"from","to"},
   …/files/mkdir {"path"}. A path is below workspace/app; /home/sandbox/… is the whole workspace. It need not be awake.
+- GET /v1/sandboxes/{id}/export?format=zip|tar.zst&path=&whole=true is a directory as an archive (where not said the app,
+  without node_modules, .git, dist and .vite).
 - "visibility":"private" shuts a preview to whoever has no token of yours and no share link: POST
   /v1/sandboxes/{id}/shares {"ttl_seconds":3600,"max_uses":1} answers with the link in "url"; DELETE …/shares/{share}.
   POST /v1/revocations {"jti"} or {"subject"} or {"sandbox_id"} takes tokens back. GET /v1/audit says who did what.

@@ -19,6 +19,7 @@ import { diskRoutes } from "./routes/disk.ts";
 import { egressRoutes } from "./routes/egress.ts";
 import { engineRoutes } from "./routes/engine.ts";
 import { execRoutes } from "./routes/exec.ts";
+import { exportRoutes } from "./routes/export.ts";
 import { fileRoutes } from "./routes/files.ts";
 import { forwardAuthRoutes } from "./routes/forward-auth.ts";
 import { gatewayRoutes } from "./routes/gateway.ts";
@@ -109,6 +110,7 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
     observeRoutes(routes, api, streams);
     execRoutes(routes, api);
     fileRoutes(routes, api);
+    exportRoutes(routes, api);
     ownerRoutes(routes, api);
     snapshotRoutes(routes, api);
     templateRoutes(routes, api);

@@ -50,6 +50,17 @@ export class OpenFile implements AsyncDisposable {
     });
   }
 
+  /** As many bytes as it had when it was opened, or those that are left of them. */
+  async *bytes(): AsyncGenerator<Buffer> {
+    for (let position = 0; position < this.size; ) {
+      const most = Math.min(chunkBytes, this.size - position);
+      const { bytesRead, buffer } = await this.#handle.read({ buffer: Buffer.alloc(most), position });
+      if (bytesRead === 0) return;
+      yield buffer.subarray(0, bytesRead);
+      position += bytesRead;
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#handle.close();
   }
