@@ -8,11 +8,13 @@ import { previewVariables, readPreview } from "#contract/preview-variables.ts";
 import { type AccessConfig, accessVariables, readAccess } from "./access/access-config.ts";
 import { type ApiToken, readApiTokens } from "./access/api-token.ts";
 import type { Reloadable } from "./access/reload.ts";
+import type { BackupRules } from "./backups/backups.ts";
 import { type CertificateConfig, certificateVariables, readCertificates } from "./certificates/certificate-config.ts";
 import { type DiskQuotaChoice, diskQuotaChoices } from "./disks/open-disk-quota.ts";
 import { type EgressConfig, egressVariables, readEgress } from "./egress/egress-config.ts";
 import { byteSizePattern, parseByteSize } from "./sandboxes/byte-size.ts";
 import type { OwnerRules } from "./sandboxes/owner-limits.ts";
+import { scheduleProblem } from "./sandboxes/schedule.ts";
 import { readWakePolicy, type WakePolicy } from "./sandboxes/wake-policy.ts";
 import type { Retention } from "./snapshots/retention.ts";
 
@@ -69,6 +71,7 @@ export type ControlConfig = CertificateConfig & {
   readonly holdSeconds: number;
   readonly wakePolicy: WakePolicy;
   readonly ownerRules: OwnerRules;
+  readonly backups: BackupRules;
   /** For sandboxes whose own policy says nothing. */
   readonly snapshotRetention: Retention;
   readonly gatewayBind: Address;
@@ -120,6 +123,9 @@ export const controlVariables = [
   "SANDBOXD_HOLD_NAVIGATION_MS",
   "SANDBOXD_HOLD_SECONDS",
   "SANDBOXD_WAKE_POLICY",
+  "SANDBOXD_BACKUP_SCHEDULE",
+  "SANDBOXD_BACKUP_WORKSPACES",
+  "SANDBOXD_BACKUPS_KEEP",
   "SANDBOXD_SNAPSHOTS_KEEP",
   "SANDBOXD_SNAPSHOTS_KEEP_DAYS",
   "SANDBOXD_USER_MAX_SANDBOXES",
@@ -155,6 +161,16 @@ export function readConfig(variables: Variables = process.env): ControlConfig {
   }
   read.end();
   return Object.freeze(config);
+}
+
+/** For a restore, which needs nothing else. Throws EnvironmentError. */
+export function readDataDirectory(variables: Variables = process.env): string {
+  const file = readEnvironmentFile(environmentFileOf(variables));
+  return dataDirectoryOf(new EnvironmentReader(overlay(file, variables)));
+}
+
+function dataDirectoryOf(read: EnvironmentReader): string {
+  return resolve(read.text("SANDBOXD_DATA_DIR", "/var/lib/sandboxed"));
 }
 
 /** Which of them are read again on SIGHUP. */
@@ -223,7 +239,7 @@ function readApi(read: EnvironmentReader) {
 }
 
 function readPlaces(read: EnvironmentReader) {
-  const dataDirectory = resolve(read.text("SANDBOXD_DATA_DIR", "/var/lib/sandboxed"));
+  const dataDirectory = dataDirectoryOf(read);
   const controlSocket = resolve(read.text("SANDBOXD_CONTROL_SOCKET", join(dataDirectory, "run", "control.sock")));
   if (Buffer.byteLength(controlSocket) > highestSocketPathLength) {
     read.conflict(
@@ -268,6 +284,11 @@ function readSandboxes(read: EnvironmentReader) {
     holdNavigationMs: read.integer("SANDBOXD_HOLD_NAVIGATION_MS", 1500, { most: 600_000 }),
     holdSeconds: read.integer("SANDBOXD_HOLD_SECONDS", 60, { most: 3600 }),
     wakePolicy: readWakePolicy(read, "SANDBOXD_WAKE_POLICY"),
+    backups: {
+      schedule: readCron(read, "SANDBOXD_BACKUP_SCHEDULE", "0 3 * * *"),
+      keep: read.integer("SANDBOXD_BACKUPS_KEEP", 7, { most: 100_000 }) || null,
+      workspaces: read.boolean("SANDBOXD_BACKUP_WORKSPACES", false),
+    },
     snapshotRetention: {
       keep: read.integer("SANDBOXD_SNAPSHOTS_KEEP", 20, { most: 100_000 }) || null,
       keepDays: read.integer("SANDBOXD_SNAPSHOTS_KEEP_DAYS", 0, { most: 36_500 }) || null,
@@ -278,6 +299,15 @@ function readSandboxes(read: EnvironmentReader) {
       memoryBytes: readSize(read, "SANDBOXD_USER_MAX_MEMORY"),
     },
   };
+}
+
+/** A cron expression of five fields; null for `off`. */
+function readCron(read: EnvironmentReader, name: string, otherwise: string): string | null {
+  const value = read.text(name, otherwise);
+  if (value === "off") return null;
+  if (scheduleProblem({ timezone: "UTC", wake: [value], sleep: [] }) === undefined) return value;
+  read.problem(name, "a cron expression of five fields, or off", value);
+  return null;
 }
 
 /** A size as sandboxes have them; null when it is unset or 0. */

@@ -4,6 +4,8 @@ import type { Logger } from "pino";
 import type { Variables } from "#contract/environment.ts";
 import { openAccess } from "./access/open-access.ts";
 import { oneAtATime, reloadAccess } from "./access/reload.ts";
+import { Backups } from "./backups/backups.ts";
+import { endRestoredRuns } from "./backups/restored-runs.ts";
 import { type Edge, openEdge } from "./certificates/edge.ts";
 import { collaborate } from "./collaborate.ts";
 import { type ControlConfig, readReloadable } from "./config.ts";
@@ -128,8 +130,14 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
     await expireSnapshots(use);
     access.prune(config.auditRetentionDays);
   };
-  const synced = await startLoops(use, config, opened, { prune, refreshKeys: () => access.keeper.refresh() });
   const closing = new AbortController();
+  const places = { database, dataDirectory: config.dataDirectory, closing: closing.signal };
+  const backups = new Backups(config.backups, use, places);
+  await backups.open();
+  opened.defer(() => backups.close());
+  metrics.watchBackups(() => backups.status());
+  const refreshKeys = () => access.keeper.refresh();
+  const synced = await startLoops(use, config, opened, { prune, refreshKeys, backUp: () => backups.turn() });
   const defaultImage = config.engine === "docker" ? config.image : null;
   return {
     use,
@@ -141,6 +149,7 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
     synced: synced.promise,
     workspaces: new Workspaces(config.dataDirectory),
     secrets,
+    backups,
     idempotency: new Idempotency(idempotencyKeys, Date.now),
     resources: { origin: config.origin, idleThresholdSeconds: config.idleThresholdSeconds, defaultImage },
     checkReady: async () => {
@@ -158,13 +167,14 @@ async function startLoops(
   use: Collaborators,
   config: ControlConfig,
   opened: AsyncDisposableStack,
-  { prune, refreshKeys }: Readonly<Record<"prune" | "refreshKeys", () => Promise<void>>>,
+  { prune, refreshKeys, backUp }: Readonly<Record<"prune" | "refreshKeys" | "backUp", () => Promise<void>>>,
 ): Promise<Synced> {
   const loops = new Loops(use.logger);
   opened.defer(() => loops.close());
   const first = Promise.withResolvers<void>();
   const synced: Synced = { promise: first.promise, done: false };
   await loops.untilDone("reconcile", retryReconcileMs, async () => {
+    await endRestoredRuns(use.engine, config.dataDirectory);
     await reconcile(use);
     use.records.publishAll();
     synced.done = true;
@@ -188,6 +198,9 @@ async function startLoops(
     if (synced.done) await snapshotSchedules.turn();
   });
   loops.every("pressure", config.pressureIntervalSeconds * 1000, () => use.admission.relieve());
+  loops.every("backups", scheduleTurnMs, async () => {
+    if (synced.done) await backUp();
+  });
   loops.every("prune", pruneEveryMs, prune);
   loops.every("key sets", keySetsEveryMs, refreshKeys);
   return synced;

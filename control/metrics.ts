@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { type SandboxStatus, sandboxStatuses } from "#contract/gateway-api.ts";
+import type { BackupStatus } from "./backups/backups.ts";
 import type { CertificateStatus } from "./certificates/edge.ts";
 import type { EgressStatus } from "./egress/egress.ts";
 import { type WakeTimes, wakeWaits } from "./sandboxes/wake-times.ts";
@@ -177,6 +178,34 @@ export class Metrics {
       (gauge, all) => {
         for (const [reason, count] of Object.entries(all.blocked)) gauge.set({ reason }, count);
       },
+    );
+  }
+
+  /** Has the gauges of backups read them when they are asked for; without one there is nothing to show of it. */
+  watchBackups(read: () => BackupStatus): void {
+    const gauge = (name: string, help: string, value: (status: BackupStatus) => number | undefined) => {
+      new Gauge({
+        name,
+        help,
+        registers: this.#registers,
+        collect() {
+          const shown = value(read());
+          if (shown === undefined) this.remove();
+          else this.set(shown);
+        },
+      });
+    };
+    gauge("sandboxd_backup_last_seconds", "When the last backup was begun, as a Unix time", ({ last }) =>
+      last === null ? undefined : last.createdAt / 1000,
+    );
+    gauge("sandboxd_backup_last_bytes", "What the last backup occupies", ({ last }) => last?.sizeBytes);
+    gauge(
+      "sandboxd_backup_last_failed_workspaces",
+      "How many workspaces are missing in it",
+      ({ last }) => last?.failed.length,
+    );
+    gauge("sandboxd_backup_failed", "1 when the last attempt to make a backup failed", ({ lastError }) =>
+      Number(lastError !== null),
     );
   }
 

@@ -20,6 +20,8 @@ export type Answer = {
 /** A whole control and a whole gateway in this process, with no edge before them. */
 export interface Pair extends AsyncDisposable {
   readonly gatewayPort: number;
+  /** Where the API listens: `host:port`, another one after each start of control. */
+  readonly apiAddress: string;
   /** The `Host` of a sandbox's preview. */
   hostOf(id: SandboxId): string;
   /** Calls the API on loopback. Throws for any answer but a good one. */
@@ -70,6 +72,9 @@ export async function openPair(variables: Variables = {}): Promise<Pair> {
   const parts = opened.move();
   return {
     gatewayPort,
+    get apiAddress() {
+      return plane.address;
+    },
     hostOf,
     call,
     create: async (more) => JSON.parse(await call("POST", "/v1/sandboxes", { ports: [3000], ...more })).id,

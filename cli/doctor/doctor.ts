@@ -1,4 +1,5 @@
 import type { CliConfig } from "../config.ts";
+import { backups } from "./backups.ts";
 import { binds } from "./binds.ts";
 import { certificate } from "./certificate.ts";
 import type { Check, Verdict } from "./check.ts";
@@ -31,6 +32,7 @@ export const checks: readonly Check[] = [
   tokens,
   binds,
   egress,
+  backups,
 ];
 
 export type Finding = Verdict & { readonly name: string };

@@ -1,6 +1,7 @@
 import { parseSandboxId, type SandboxId } from "#contract/sandbox-id.ts";
 import type { Access } from "../access/open-access.ts";
 import { ApiError, notFound } from "../api-error.ts";
+import type { Backups } from "../backups/backups.ts";
 import type { Edge } from "../certificates/edge.ts";
 import type { SandboxEngine } from "../engines/sandbox-engine.ts";
 import type { RouteFeed } from "../routes/route-feed.ts";
@@ -24,6 +25,7 @@ export type Api = {
   readonly idempotency: Idempotency;
   readonly secrets: SecretBox;
   readonly workspaces: Workspaces;
+  readonly backups: Backups;
   readonly resources: ResourceSettings;
   /** Resolves when the rows were compared with the engine for the first time: before that no route is told. */
   readonly synced: Promise<void>;

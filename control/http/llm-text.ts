@@ -29,6 +29,7 @@ Everything is JSON. The full description is at /openapi.json.
 - POST /v1/sandboxes/{id}/snapshots {"name"} copies its workspace as it is at one moment; POST /v1/sandboxes/{id}/restore
   {"snapshot_id"} puts it back. "from_snapshot" or "template" in a create begins with one; PUT /v1/templates/{name}
   {"snapshot_id"} makes one a template. "snapshots":{"at":["0 3 * * *"],"keep":7} takes them by the clock.
+- POST /v1/backups {"workspaces":true} copies the database, and workspaces; GET /v1/backups lists what there is.
 - "external":{"user_id","project_id","workspace_id"} says whose it is. GET /v1/external-users/{id} tells what somebody has and
   may have; POST /v1/external-users/{id}/purge and /v1/external-projects/{id}/purge remove all of it.
 - DELETE /v1/sandboxes/{id} removes it with its workspace (?keep_workspace=true keeps that).

@@ -14,6 +14,7 @@ import { closeLingering } from "./linger.ts";
 import { LiveStreams } from "./live-streams.ts";
 import { answerError } from "./problem.ts";
 import { auditRoutes } from "./routes/audit.ts";
+import { backupRoutes } from "./routes/backups.ts";
 import { certificateRoutes } from "./routes/certificate.ts";
 import { diskRoutes } from "./routes/disk.ts";
 import { egressRoutes } from "./routes/egress.ts";
@@ -121,6 +122,7 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
     auditRoutes(routes, api, streams);
     certificateRoutes(routes, api);
     diskRoutes(routes, api);
+    backupRoutes(routes, api);
     egressRoutes(routes, api);
     engineRoutes(routes, api);
     shortRoutes(routes, api);

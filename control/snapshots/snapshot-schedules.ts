@@ -1,12 +1,11 @@
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import type { Collaborators } from "../sandboxes/collaborators.ts";
+import { NextTime } from "../sandboxes/next-time.ts";
 import type { Sandbox } from "../sandboxes/sandbox.ts";
-import { nextTime } from "../sandboxes/schedule.ts";
 import type { SnapshotPolicy } from "./snapshot-policy.ts";
 import { takeSnapshot } from "./take-snapshot.ts";
 
-/** `next` is epoch milliseconds, or not yet looked for. */
-type Entry = { readonly policy: SnapshotPolicy; readonly since: number; next: number | "none" | "unknown" };
+type Entry = { readonly policy: SnapshotPolicy; readonly since: number; next: NextTime | "unknown" };
 
 /** A next time takes milliseconds to find. */
 const foundPerTurn = 50;
@@ -30,11 +29,8 @@ export class SnapshotSchedules {
     let found = 0;
     for (const [id, entry] of this.#entries) {
       const { at, timezone } = entry.policy;
-      if (entry.next === "unknown" && found++ < foundPerTurn)
-        entry.next = nextTime(at, timezone, entry.since) ?? "none";
-      if (typeof entry.next === "string" || entry.next > now) continue;
-      entry.next = nextTime(at, timezone, now) ?? "none";
-      due.push(id);
+      if (entry.next === "unknown" && found++ < foundPerTurn) entry.next = new NextTime(at, timezone, entry.since);
+      if (entry.next !== "unknown" && entry.next.isDue(now)) due.push(id);
     }
     for (const id of due) await this.#take(id);
   }

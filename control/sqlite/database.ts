@@ -57,6 +57,11 @@ export class Database {
     return this.#prepare(sql).all(...values) as Row[];
   }
 
+  /** Copies all of it into a file while writes go on, a little at a time. */
+  async copyTo(path: string): Promise<void> {
+    await this.#connection.backup(path);
+  }
+
   close(): void {
     this.#connection.close();
   }

@@ -18,6 +18,11 @@ export class WorkspaceStore {
     return { userId, projectId, workspaceId };
   }
 
+  ids(): SandboxId[] {
+    const sql = "SELECT sandbox_id AS id FROM kept_workspaces ORDER BY sandbox_id";
+    return this.#database.all<{ id: SandboxId }>(sql).map(({ id }) => id);
+  }
+
   /** Those of one external user or project. */
   ofOwner(kind: "user" | "project", externalId: string): SandboxId[] {
     const sql = `SELECT sandbox_id AS id FROM kept_workspaces WHERE external_${kind}_id = ? ORDER BY sandbox_id`;
