@@ -22,6 +22,8 @@ Everything is JSON. The full description is at /openapi.json.
   …/files/mkdir {"path"}. A path is below workspace/app; /home/sandbox/… is the whole workspace. It need not be awake.
 - GET /v1/sandboxes/{id}/export?format=zip|tar.zst&path=&whole=true is a directory as an archive (where not said the app,
   without node_modules, .git, dist and .vite).
+- POST /v1/sandboxes/{id}/import?path= unpacks a tar, tar.gz, tar.zst or zip body; POST …/clone {"url","ref","path"} runs
+  git clone inside.
 - "visibility":"private" shuts a preview to whoever has no token of yours and no share link: POST
   /v1/sandboxes/{id}/shares {"ttl_seconds":3600,"max_uses":1} answers with the link in "url"; DELETE …/shares/{share}.
   POST /v1/revocations {"jti"} or {"subject"} or {"sandbox_id"} takes tokens back. GET /v1/audit says who did what.

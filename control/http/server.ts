@@ -26,6 +26,7 @@ import { forwardAuthRoutes } from "./routes/forward-auth.ts";
 import { gatewayRoutes } from "./routes/gateway.ts";
 import { gatewayAccessRoutes } from "./routes/gateway-access.ts";
 import { healthRoutes } from "./routes/health.ts";
+import { importRoutes } from "./routes/import.ts";
 import { landingRoutes } from "./routes/landing.ts";
 import { lifecycleRoutes } from "./routes/lifecycle.ts";
 import { observeRoutes } from "./routes/observe.ts";
@@ -112,6 +113,7 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
     execRoutes(routes, api);
     fileRoutes(routes, api);
     exportRoutes(routes, api);
+    importRoutes(routes, api);
     ownerRoutes(routes, api);
     snapshotRoutes(routes, api);
     templateRoutes(routes, api);

@@ -7,9 +7,12 @@ import { Workspace } from "./workspace.ts";
 export class Workspaces {
   /** What callers change in one workspace is changed one after the other, so that a condition still holds when it is acted upon. */
   readonly changes = new KeyedLock<SandboxId>();
+  /** Where what comes is kept for a moment. */
+  readonly spool: string;
   readonly #directory: string;
 
   constructor(dataDirectory: string) {
+    this.spool = join(dataDirectory, "spool");
     this.#directory = join(dataDirectory, "workspaces");
   }
 
