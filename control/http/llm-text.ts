@@ -19,7 +19,7 @@ Everything is JSON. The full description is at /openapi.json.
   and answers {"stdout","stderr","exit_code",…}; "stream":true answers lines of JSON as the command goes. Leaving ends it.
 - GET /v1/sandboxes/{id}/files?path=&recursive=true lists; GET and PUT …/files/content?path= read (Range beyond 2 MiB) and
   write (at most 25 MiB, If-Match) a file as it is; DELETE …/files?path=&recursive=true; POST …/files/move {"from","to"},
-  …/files/mkdir {"path"}. A path is below workspace/app; /home/sandbox/… is the whole workspace. It need not be awake.
+  …/files/mkdir {"path"}; GET …/files/watch?path= tells changes as server-sent events. A path is below workspace/app; /home/sandbox/… is the whole workspace. It need not be awake.
 - GET /v1/sandboxes/{id}/export?format=zip|tar.zst&path=&whole=true is a directory as an archive (where not said the app,
   without node_modules, .git, dist and .vite).
 - POST /v1/sandboxes/{id}/import?path= unpacks a tar, tar.gz, tar.zst or zip body; POST …/clone {"url","ref","path"} runs

@@ -37,6 +37,7 @@ import { shareRoutes } from "./routes/shares.ts";
 import { shortRoutes } from "./routes/short.ts";
 import { snapshotRoutes } from "./routes/snapshots.ts";
 import { templateRoutes } from "./routes/templates.ts";
+import { watchRoutes } from "./routes/watch-files.ts";
 import { compileValidator } from "./validation.ts";
 
 declare module "fastify" {
@@ -112,6 +113,7 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
     observeRoutes(routes, api, streams);
     execRoutes(routes, api);
     fileRoutes(routes, api);
+    watchRoutes(routes, api, streams);
     exportRoutes(routes, api);
     importRoutes(routes, api);
     ownerRoutes(routes, api);
