@@ -96,5 +96,27 @@ async function takeAndRestore(t: Test, engine: "process" | "docker"): Promise<vo
   for (const each of [id, twin]) await pair.call("DELETE", `/v1/sandboxes/${each}`);
 }
 
+t.test(
+  "a workspace with a disk of its own is copied and put back",
+  { skip: missingPart("images", "root") },
+  async (t) => {
+    await using sleeper = await openSleeper("docker");
+    const { pair } = sleeper;
+    const id = await pair.create({ cmd: ["node", "-e", app], disk: "64M" });
+    const visitors = new Visitors(pair, id);
+    t.equal(await visitors.ask("/write?one"), "one");
+    const path = `/v1/sandboxes/${id}`;
+    const snapshot = JSON.parse(await pair.call("POST", `${path}/snapshots`, {}));
+    t.ok(snapshot.size_bytes < 2 ** 20, "what is in it, not what it may hold");
+    t.equal(await visitors.ask("/write?two"), "two");
+    await pair.call("POST", `${path}/restore`, { snapshot_id: snapshot.id });
+    t.equal(await visitors.ask("/"), "one");
+    const { limit_bytes } = JSON.parse(await pair.call("GET", `${path}/disk`));
+    t.equal(limit_bytes, 64 * 2 ** 20, "and is bounded as before");
+    await visitors.end();
+    await pair.call("DELETE", path);
+  },
+);
+
 for (const { engine, skip } of forms)
   t.test(`a snapshot in use fails no request: engine ${engine}`, { skip }, (t) => takeAndRestore(t, engine));

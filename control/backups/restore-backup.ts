@@ -1,6 +1,7 @@
 import { copyFile, mkdir, open, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { parseSandboxId, type SandboxId } from "#contract/sandbox-id.ts";
+import { systemTool } from "../disks/tool.ts";
 import { copyTree, removeTree, syncTree } from "../snapshots/tree-copy.ts";
 import { lockDataDirectory } from "../sqlite/data-lock.ts";
 import { Database } from "../sqlite/database.ts";
@@ -79,12 +80,26 @@ async function restoreWorkspaces(backup: Backup, directory: string, dataDirector
   for (const id of ids) {
     const [staged, replaced] = [place(`.${id}.restored`), place(`.${id}.replaced`)];
     await removeTree(staged);
+    await takeDiskAway(dataDirectory, id);
     await copyTree(join(directory, workspacesName, id), staged);
     if (await exists(place(id))) await rename(place(id), replaced);
     await rename(staged, place(id));
     await removeTree(replaced);
   }
   if (ids.length > 0) await syncTree(place("."));
+}
+
+/**
+ * What is mounted in a workspace's place would hide the one that is put there; control makes it a disk again when it starts
+ * the sandbox. The next start removes the image.
+ */
+async function takeDiskAway(dataDirectory: string, id: SandboxId): Promise<void> {
+  const image = (name: string) => join(dataDirectory, "disks", `${name}.img`);
+  if (!(await exists(image(id)))) return;
+  const tool = systemTool("/usr/local/bin:/usr/bin:/bin");
+  // After a reboot it is not mounted yet.
+  await tool("umount", join(dataDirectory, "workspaces", id)).catch(() => {});
+  await rename(image(id), image(`.${id}`));
 }
 
 /** Its log goes with a database that is set aside: to another one it would be poison. */

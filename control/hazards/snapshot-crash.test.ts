@@ -1,7 +1,7 @@
 /** kill -9 of control at every step of taking, restoring and planting: each workspace and snapshot is whole, old or new. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import t, { type Test } from "tap";
@@ -23,13 +23,14 @@ class Control {
     this.#armed = join(directory, "armed");
   }
 
-  async start(dieAt?: number): Promise<void> {
+  /** It does not die before it is armed. */
+  async start(dieAt: number): Promise<void> {
+    rmSync(this.#armed, { force: true });
     const env = {
       ...{ PATH: process.env.PATH, SANDBOXD_ENGINE: "process", SANDBOXD_DATA_DIR: this.directory, ARMED: this.#armed },
       ...{ SANDBOXD_ENV_FILE: "/dev/null", SANDBOXD_API_BIND: "127.0.0.1:0", DIE_AT: String(dieAt) },
     };
-    const preload = dieAt === undefined ? [] : ["--import", dying];
-    this.#child = spawn(process.execPath, [...preload, main], { env, stdio: ["ignore", "pipe", "inherit"] });
+    this.#child = spawn(process.execPath, ["--import", dying, main], { env, stdio: ["ignore", "pipe", "inherit"] });
     const listening = Promise.withResolvers<string>();
     createInterface({ input: this.#child.stdout! }).on("line", (line) => {
       if (line.includes('"listener":"api"')) listening.resolve(JSON.parse(line).address);
@@ -86,17 +87,17 @@ async function atEachStep(
   act: (scene: Scene) => Promise<unknown>,
   check: (t: Test, scene: Scene) => Promise<void>,
 ): Promise<void> {
-  for (let dieAt = 0; ; dieAt++) {
-    const control = new Control(newDirectory(t));
-    await control.start(dieAt);
+  const control = new Control(newDirectory(t));
+  await control.start(0);
+  for (let dieAt = 0, hasDied = true; hasDied; dieAt++) {
     const { id } = await control.call("POST", "/v1/sandboxes", appBody);
     write(app(control.directory, id), "old");
     const { id: snapshot } = await control.call("POST", `/v1/sandboxes/${id}/snapshots`);
     write(app(control.directory, id), "new");
     control.arm();
     await act({ control, id, snapshot }).catch(() => {});
-    const hasDied = await control.end();
-    await control.start();
+    hasDied = await control.end();
+    await control.start(dieAt + 1);
     await check(t, { control, id, snapshot });
     const left = ["workspaces", "snapshots"].flatMap((name) => readdirSync(join(control.directory, name)));
     t.same(
@@ -105,11 +106,9 @@ async function atEachStep(
       `nothing is left, died at ${dieAt}`,
     );
     for (const each of await control.call("GET", "/sandboxes")) await control.call("POST", `/sandbox/${each.id}/purge`);
-    await control.end();
-    if (hasDied) continue;
-    t.ok(dieAt > 2, `${dieAt} steps`);
-    return;
+    if (!hasDied) t.ok(dieAt > 2, `${dieAt} steps`);
   }
+  await control.end();
 }
 
 t.test("a restore", async (t) => {
