@@ -72,6 +72,7 @@ async function takeAndRestore(t: Test, engine: "process" | "docker"): Promise<vo
   const visitors = new Visitors(pair, id);
   t.equal(await visitors.ask(`/fill?${ballastMb}`), "none");
   t.equal(await visitors.ask("/write?one"), "one");
+  await visitors.ask("/count");
   visitors.begin(4);
   const path = `/v1/sandboxes/${id}`;
   const snapshot = JSON.parse(await pair.call("POST", `${path}/snapshots`, { name: "one" }));
@@ -83,6 +84,9 @@ async function takeAndRestore(t: Test, engine: "process" | "docker"): Promise<vo
   await pair.call("POST", `${path}/restore`, { snapshot_id: snapshot.id });
   t.equal(await visitors.ask("/"), "one");
   t.ok(visitors.answered > before);
+  const counted: number[] = JSON.parse(await visitors.ask("/counted"));
+  const wrong = counted.some((round, n) => n > 0 && (round > counted[n - 1]! || round < counted[0]! - 1));
+  t.notOk(wrong || counted[0] === 0, `the files are those of one moment: ${counted}`);
   await visitors.end();
   t.same(visitors.failures, []);
   const events = JSON.parse(await pair.call("GET", path));
