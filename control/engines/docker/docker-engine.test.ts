@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -220,13 +220,24 @@ function containerTests(t: Test, config: Config): void {
     t.match(await engine.setDesired(spec.id, "running"), { state: "running" }, "what somebody removed is made again");
   });
 
-  t.test("the image answers on its port without a command", async (t) => {
-    const { engine, ensure } = await open(t, config);
+  t.test("the image answers on its port without a command, and runs an app as soon as there is one", async (t) => {
+    const { engine, ensure, dataDir } = await open(t, config);
     const spec = await ensure();
     const { endpoints } = await engine.setDesired(spec.id, "running");
     const url = `http://${endpoints[0]!.address}:3000/`;
     const response = await until("the placeholder", () => fetch(url).catch(() => undefined));
     t.match(await response.text(), /Put your app here/);
+    const app = join(dataDir, "workspaces", spec.id, "workspace", "app", "server.js");
+    const says = 'require("child_process").execSync("git --version && pnpm --version && yarn --version")';
+    await writeFile(app, `require("http").createServer((_, s) => s.end(${says})).listen(process.env.PORT)`);
+    const said = await until("the app", async () => {
+      const text = await fetch(url).then(
+        (answer) => answer.text(),
+        () => "",
+      );
+      return text.startsWith("git version") ? text : undefined;
+    });
+    t.match(said, /^git version \d+\.\d+.*\n\d+\.\d+.*\n\d+\.\d+/);
     t.match(await engine.setDesired(spec.id, "stopped", { graceSeconds: 10 }), { exit: { code: 0 } });
   });
 }
