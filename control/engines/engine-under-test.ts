@@ -99,6 +99,7 @@ export const anySpec: Omit<SandboxSpec, "id"> = {
   memoryHighBytes: null,
   memoryMaxBytes: 256 * 1024 * 1024,
   cpu: null,
+  runtime: null,
   diskBytes: null,
 };
 

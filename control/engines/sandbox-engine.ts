@@ -94,6 +94,8 @@ export type EngineCapabilities = {
   readonly pause: boolean;
   /** Whether memory of a paused sandbox can be taken back. */
   readonly reclaim: boolean;
+  /** What else than the configured runtime a sandbox may ask for. */
+  readonly runtimes: readonly string[];
   /** Facts for an operator, such as the API version, limits the daemon lowers, runtimes. */
   readonly details: Readonly<Record<string, string>>;
 };
@@ -132,6 +134,8 @@ export type SandboxSpec = {
   readonly memoryMaxBytes: number;
   /** Cores; null: no limit besides the shares. */
   readonly cpu: number | null;
+  /** One of those in the capabilities; null: the configured one. */
+  readonly runtime: string | null;
   /** Bytes; null: no quota. */
   readonly diskBytes: number | null;
 };

@@ -68,6 +68,14 @@ export async function checkPossible(
     throw new ApiError("invalid_request", "body: cmd is required on the process engine");
   }
   if (body.sleep_mode === "pause") await checkPause(engine, "sleep_mode");
+  if (body.runtime != null) await checkRuntime(engine, body.runtime);
+}
+
+async function checkRuntime(engine: SandboxEngine, runtime: string): Promise<void> {
+  const { runtimes } = await engine.capabilities();
+  if (runtimes.includes(runtime)) return;
+  const others = runtimes.length > 0 ? `, only ${runtimes.join(", ")}` : "";
+  throw new ApiError("invalid_request", `body: runtime ${runtime} is not to be had here${others}`);
 }
 
 /** Refuses to pause where that is not possible. Throws as `checkPossible`. */

@@ -43,6 +43,7 @@ export function toResource(
     memory_high: sandbox.memoryHigh,
     memory_max: sandbox.memoryMax,
     cpu: sandbox.cpu,
+    runtime: sandbox.runtime,
     disk: sandbox.disk,
     host_policy: toHostPolicy(sandbox),
     wake_policy: toWireWakePolicy(sandbox.wakePolicy),
@@ -89,6 +90,7 @@ export function toChanges(patch: PatchBody, current: SandboxPolicy, seal: Seal):
   if (patch.memory_high !== undefined) changes.memoryHigh = patch.memory_high;
   if (patch.memory_max !== undefined) changes.memoryMax = patch.memory_max ?? defaults.memoryMax;
   if (patch.cpu !== undefined) changes.cpu = patch.cpu;
+  if (patch.runtime !== undefined) changes.runtime = patch.runtime;
   if (patch.disk !== undefined) changes.disk = patch.disk;
   if (patch.labels !== undefined) changes.labels = mergePatch(current.labels, patch.labels);
   if (patch.external !== undefined) changes.external = toExternal(patch.external, current.external);

@@ -6,7 +6,18 @@ import type { Sandbox, SandboxPolicy } from "./sandbox.ts";
 import { destinationsOf } from "./sandbox-egress.ts";
 
 /** Changes that the next start picks up, and that are a reason to try that start without waiting. */
-const shapesTheStart = ["ports", "image", "cmd", "env", "sealedEnv", "memoryHigh", "memoryMax", "cpu", "disk"] as const;
+const shapesTheStart = [
+  "ports",
+  "image",
+  "cmd",
+  "env",
+  "sealedEnv",
+  "memoryHigh",
+  "memoryMax",
+  "cpu",
+  "runtime",
+  "disk",
+] as const;
 
 /**
  * Changes what an integrator decided about a sandbox. It restarts nothing: what shapes the container applies at its next

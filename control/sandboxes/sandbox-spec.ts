@@ -4,7 +4,7 @@ import type { Sandbox } from "./sandbox.ts";
 
 /** What the engine shall run for a sandbox. `setMemoryHigh: false` leaves the soft limit out. */
 export function toSpec(sandbox: Sandbox, { setMemoryHigh }: { setMemoryHigh: boolean }): SandboxSpec {
-  const { id, ports, image, cmd, env, sealedEnv, memoryHigh, memoryMax, cpu, disk } = sandbox;
+  const { id, ports, image, cmd, env, sealedEnv, memoryHigh, memoryMax, cpu, runtime, disk } = sandbox;
   return {
     id,
     ports,
@@ -15,6 +15,7 @@ export function toSpec(sandbox: Sandbox, { setMemoryHigh }: { setMemoryHigh: boo
     memoryHighBytes: setMemoryHigh && memoryHigh !== null ? parseByteSize(memoryHigh) : null,
     memoryMaxBytes: parseByteSize(memoryMax),
     cpu,
+    runtime,
     diskBytes: disk === null ? null : parseByteSize(disk),
   };
 }

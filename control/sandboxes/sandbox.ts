@@ -22,6 +22,8 @@ export type SandboxPolicy = {
   readonly memoryHigh: string | null;
   readonly memoryMax: string;
   readonly cpu: number | null;
+  /** Such as `runsc`; null: the configured one. */
+  readonly runtime: string | null;
   readonly disk: string | null;
   readonly hostPolicy: HostPolicy;
   readonly hostPolicyByPort: Readonly<Record<string, HostPolicy>>;
@@ -60,6 +62,7 @@ export const defaultPolicy: SandboxPolicy = {
   memoryHigh: "4G",
   memoryMax: "10G",
   cpu: null,
+  runtime: null,
   disk: null,
   hostPolicy: "localhost",
   hostPolicyByPort: {},

@@ -205,6 +205,7 @@ function toRow(sandbox: Sandbox): Row {
     sandbox;
   const {
     cpu,
+    runtime,
     disk,
     hostPolicy,
     hostPolicyByPort,
@@ -220,6 +221,7 @@ function toRow(sandbox: Sandbox): Row {
     ...{ ports, image, cmd, env, sealedEnv, visibility, idlePolicy, idleSeconds, sleepMode, memoryHigh, memoryMax },
     ...{
       cpu,
+      runtime,
       disk,
       hostPolicy,
       hostPolicyByPort,
@@ -261,13 +263,21 @@ function toRow(sandbox: Sandbox): Row {
 /** With whatever an earlier program had of it. */
 type StoredPolicy = Omit<
   SandboxPolicy,
-  "external" | "sealedEnv" | "cors" | "schedule" | "snapshots" | "fromSnapshot" | "egressAllow"
+  "external" | "sealedEnv" | "cors" | "schedule" | "snapshots" | "fromSnapshot" | "egressAllow" | "runtime"
 >;
 
 function fromRow(row: Row): Sandbox {
   return {
     // What an earlier program did not know of is not in its rows.
-    ...{ sealedEnv: {}, cors: null, schedule: null, snapshots: null, fromSnapshot: null, egressAllow: [] },
+    ...{
+      sealedEnv: {},
+      cors: null,
+      schedule: null,
+      snapshots: null,
+      fromSnapshot: null,
+      egressAllow: [],
+      runtime: null,
+    },
     ...(JSON.parse(row.policy) as StoredPolicy),
     external: {
       userId: row.external_user_id,

@@ -66,7 +66,7 @@ export class MemoryEngine implements SandboxEngine {
   }
 
   async capabilities(): Promise<EngineCapabilities> {
-    return { pause: this.canPause, reclaim: this.canPause, details: {} };
+    return { pause: this.canPause, reclaim: this.canPause, runtimes: ["runsc"], details: {} };
   }
 
   async setDisk(_: SandboxId, bytes: number | null): Promise<void> {

@@ -9,6 +9,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 state=$(cd "$here/../.." && pwd)/.parts/run
 export DOCKER_HOST=unix:///var/run/docker.sock
+bin=$(cd "$here/../.." && pwd)/.parts/bin
 started=$state/dockerd.pid # "pid start-time": a pid alone may be another process after a reboot
 log=$state/dockerd.log
 docker_pid=/var/run/docker.pid
@@ -35,7 +36,10 @@ start() {
   if [ -f $docker_pid ] && [ "$(cat "/proc/$(cat $docker_pid)/comm" 2>/dev/null)" != dockerd ]; then rm -f $docker_pid; fi
 
   local pid begin=$EPOCHREALTIME
-  TMPDIR=/tmp setsid dockerd >"$log" 2>&1 </dev/null 9>&- &
+  local runtimes=()
+  # A runtime may be a program of its own or be named in the daemon's file, not both.
+  if [ -x "$bin/runsc" ] && ! grep -qs '"runtimes"' /etc/docker/daemon.json; then runtimes=(--add-runtime "runsc=$bin/runsc"); fi
+  TMPDIR=/tmp setsid dockerd "${runtimes[@]}" >"$log" 2>&1 </dev/null 9>&- &
   pid=$!
   echo "$pid $(start_time $pid)" >"$started"
   for _ in $(seq 300); do

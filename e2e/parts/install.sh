@@ -29,7 +29,7 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-go_programs() { "$here/pebble.sh" && "$here/compose.sh"; }
+go_programs() { "$here/pebble.sh" && "$here/compose.sh" && "$here/runsc.sh"; }
 programs() { "$here/chromium.sh" && "$here/load.sh" && "$here/knot.sh" && "$here/dev-servers.sh"; }
 images() { "$here/traefik.sh" && "$here/images.sh"; }
 

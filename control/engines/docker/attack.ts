@@ -21,16 +21,19 @@ export function openArena(
   return setUp(t, { ...subject, absentCommand: "exit 127" }, parent);
 }
 
-/** Runs a program that reports in lines of JSON, each a name and a value, until `over`. */
+/**
+ * Runs a program that reports in lines of JSON, each a name and a value in brackets, until `over`, or until it has `ended`
+ * without that.
+ */
 export async function attack({ engine, start }: ContractTest, spec: SandboxSpec): Promise<Record<string, unknown>> {
   await start(spec);
-  const report = async () => {
-    const lines = await texts(engine.logs(spec.id, { tail: 200 }));
-    return Object.fromEntries(lines.map((line) => JSON.parse(line) as [string, unknown])) as Record<string, unknown>;
-  };
   const look = async () => {
-    const so = await report();
-    return so.over === true ? so : undefined;
+    const { state } = await engine.inspect(spec.id);
+    const lines = await texts(engine.logs(spec.id, { tail: 200 }));
+    const pairs = lines.filter((line) => line.startsWith("[")).map((line) => JSON.parse(line) as [string, unknown]);
+    const report: Record<string, unknown> = Object.fromEntries(pairs);
+    if (report.over === true) return report;
+    return state === "exited" ? { ...report, ended: true } : undefined;
   };
   return await until("the end of the attack", look, attackMs);
 }

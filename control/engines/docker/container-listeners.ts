@@ -2,15 +2,17 @@ import { readFileSync } from "node:fs";
 import type Docker from "dockerode";
 import type { Listeners } from "#contract/gateway-api.ts";
 import { parseTcpTable, tcpListeners, toListeners } from "../tcp-table.ts";
+import { sharesKernel } from "./container-runtime.ts";
 
 /**
- * What listens in a running container: out of /proc when this program sees the container's processes, else asked
- * inside, which needs `cat` there.
+ * What listens in a running container: out of /proc when this program sees the container's processes and the kernel its
+ * sockets, else asked inside, which needs `cat` there.
  */
 export async function containerListeners(container: Docker.Container): Promise<Listeners> {
-  const { Id, State } = await container.inspect();
+  const { Id, State, HostConfig } = await container.inspect();
   if (!State.Running || State.Paused) return { reachable: [], loopbackOnly: [] };
-  return toListeners(isVisible(State.Pid, Id) ? tcpListeners(State.Pid) : await askInside(container));
+  const isSeen = sharesKernel(HostConfig.Runtime) && isVisible(State.Pid, Id);
+  return toListeners(isSeen ? tcpListeners(State.Pid) : await askInside(container));
 }
 
 /** A program that runs in a container itself may see another process under this pid. */

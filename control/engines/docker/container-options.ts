@@ -30,7 +30,7 @@ export type ContainerConfig = {
   readonly network: string;
   /** `host` switches user namespace remapping off, if the daemon has it on, so that files keep their owner. */
   readonly usernsMode: "host" | "";
-  /** null: the daemon's default runtime. */
+  /** Of sandboxes that name none; null: the daemon's default. */
   readonly runtime: string | null;
   /** Whether `memoryHighBytes` is heeded. */
   readonly memoryHigh: boolean;
@@ -101,6 +101,7 @@ function process(spec: SandboxSpec, config: ContainerConfig) {
 
 function hostConfig(spec: SandboxSpec, config: ContainerConfig) {
   const { noFile } = config;
+  const runtime = spec.runtime ?? config.runtime;
   return {
     CapDrop: ["ALL"],
     SecurityOpt: ["no-new-privileges"],
@@ -115,7 +116,7 @@ function hostConfig(spec: SandboxSpec, config: ContainerConfig) {
     ...(spec.cpu !== null && { NanoCpus: Math.round(spec.cpu * 1e9) }),
     Init: true,
     UsernsMode: config.usernsMode,
-    ...(config.runtime !== null && { Runtime: config.runtime }),
+    ...(runtime !== null && { Runtime: runtime }),
     NetworkMode: config.network,
     RestartPolicy: { Name: "no" },
     LogConfig: { Type: "json-file", Config: { "max-size": "10m", "max-file": "2" } },

@@ -1,4 +1,5 @@
 import type { EngineCapabilities } from "../sandbox-engine.ts";
+import { runtimesToChoose } from "./container-runtime.ts";
 import type { DockerClient } from "./docker-client.ts";
 import { hasMemoryHigh } from "./memory-high.ts";
 import { canReclaim, reclaimDetail } from "./memory-reclaim.ts";
@@ -8,6 +9,8 @@ export type DaemonFactsOptions = {
   readonly client: DockerClient;
   readonly image: string;
   readonly memoryHigh: boolean;
+  /** null: the daemon's default. */
+  readonly runtime: string | null;
   readonly labels: Readonly<Record<string, string>>;
   /** How disks are limited, or why not. */
   readonly disk: string;
@@ -50,6 +53,7 @@ export class DaemonFacts {
     return {
       pause: true,
       reclaim: canReclaim(),
+      runtimes: runtimesToChoose(Object.keys(info.Runtimes ?? {}), this.#options.runtime),
       details: {
         version: daemon.version,
         apiVersion: daemon.apiVersion,

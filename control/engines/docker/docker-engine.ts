@@ -57,7 +57,7 @@ export type DockerEngineOptions = {
   /** A bridge network of that name is made when there is none. */
   readonly network: string;
   readonly usernsMode: "host" | "";
-  /** null: the daemon's default. */
+  /** For sandboxes that name none; null: the daemon's default. */
   readonly runtime: string | null;
   /** Whether `memoryHighBytes` is heeded, on hosts that can. */
   readonly memoryHigh: boolean;

@@ -11,6 +11,16 @@ import { buildSandboxImage } from "./test-image.ts";
 /** A daemon's client for looking at what an engine made. */
 export const docker = new Docker({ socketPath: dockerSocket, host: undefined });
 
+/** The runtimes that suites run with: the daemon's default, and a stronger one. */
+export const testRuntimes = [null, "runsc"] as const;
+
+/** False when the daemon has a runtime, else why not, for tap's `skip`: not every machine can run each. */
+export async function missingRuntime(runtime: string | null): Promise<string | false> {
+  const info = await (docker.info() as Promise<{ Runtimes?: object }>).catch(() => ({ Runtimes: {} }));
+  if (runtime === null || runtime in (info.Runtimes ?? {})) return false;
+  return `the Docker engine has no runtime ${runtime}: run \`npm run parts\` and start it anew by \`e2e/parts/engine.sh\``;
+}
+
 /** What an engine of a test needs, all of its own; containers and network are removed when the test ends. */
 export async function dockerTest(t: Test): Promise<Omit<DockerEngineOptions, "dataDir" | "hostDataDir">> {
   const run = randomUUID().slice(0, 8);

@@ -69,6 +69,7 @@ class ProcessEngine implements SandboxEngine {
     return {
       pause: true,
       reclaim: false,
+      runtimes: [],
       details: {
         isolation: "none",
         reclaim: "not possible for processes: a paused sandbox keeps its memory",

@@ -7,6 +7,7 @@ const answer = Type.Object({
   engine: Type.String(),
   pause: Type.Boolean(),
   reclaim: Type.Boolean({ description: "Whether memory of paused sandboxes can be taken back" }),
+  runtimes: Type.Array(Type.String(), { description: "What a sandbox may ask for as its runtime" }),
   details: Type.Record(Type.String(), Type.String(), { description: "What it can do on this machine, in words" }),
 });
 
@@ -15,7 +16,7 @@ export function engineRoutes(server: ApiServer, { use }: Api): void {
   const response = { 200: answer, "4xx": versionedError, "5xx": versionedError };
   const schema = { tags: ["service"], summary: "The engine, and what it can do on this machine", response };
   server.get("/v1/engine", { schema }, async () => {
-    const { pause, reclaim, details } = await use.engine.capabilities();
-    return { engine: use.engine.kind, pause, reclaim, details: { ...details } };
+    const { pause, reclaim, runtimes, details } = await use.engine.capabilities();
+    return { engine: use.engine.kind, pause, reclaim, runtimes: [...runtimes], details: { ...details } };
   });
 }
