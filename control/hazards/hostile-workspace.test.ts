@@ -20,7 +20,7 @@ import { join } from "node:path";
 import t, { type Test } from "tap";
 import { newSandboxId } from "../sandboxes/create-sandbox.ts";
 import { SnapshotFiles } from "../snapshots/snapshot-files.ts";
-import { removeTree } from "../snapshots/tree-copy.ts";
+import { checkRoom, removeTree } from "../snapshots/tree-copy.ts";
 import { newDirectory } from "../testing/control.ts";
 
 const isRoot = process.getuid?.() === 0;
@@ -137,6 +137,12 @@ t.test("a file of holes takes no room in a copy", async (t) => {
   const { sizeBytes } = await take();
   t.ok(sizeBytes < 2 ** 20, String(sizeBytes));
   t.equal(statSync(copied("holes")).size, 2 ** 40);
+});
+
+t.test("a copy that the disk has no room for is refused before it begins", async (t) => {
+  const { directory } = setUp(t);
+  await checkRoom(directory, 0);
+  await t.rejects(checkRoom(directory, 2 ** 60), { code: "too_large" });
 });
 
 t.test("names of every kind are copied", async (t) => {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import t from "tap";
@@ -46,7 +46,13 @@ t.test("backups are kept as many as shall be, and no half one", async (t) => {
   const { body } = await control.call("GET", "/v1/backups");
   t.match(body, { items: [{ id: ids[3], workspaces: null }, { id: ids[2] }], next_at: null });
   t.equal(body.items.length, 2);
-  t.same(readdirSync(join(control.directory, "backups")).sort(), ids.slice(2));
+  const place = join(control.directory, "backups");
+  t.same(readdirSync(place).sort(), ids.slice(2));
+  await control.stop();
+  mkdirSync(join(place, `.${ids[0]}.partial`, "workspaces"), { recursive: true });
+  const again = await startControl(t, { SANDBOXD_BACKUP_SCHEDULE: "off" }, control.directory);
+  t.same(readdirSync(place).sort(), ids.slice(2), "what a crash left is gone");
+  t.match((await again.call("GET", "/metrics")).text, /^sandboxd_backup_last_seconds \d/m);
 });
 
 t.test("a backup that fails is told, and the one before stays", async (t) => {
