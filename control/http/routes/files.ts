@@ -116,10 +116,13 @@ export function fileRoutes(server: ApiServer, api: Api): void {
     const put = { ...common, summary: "Put a file in place, whole", querystring: pathQuery };
     const options = { schema: { ...put, response: { 200: written, ...errors } }, preValidation: refuseLarge };
     bytes.put(content, options, (request, reply) => write(api, request, reply, appDirectory));
-    // Earlier clients write below the root of the workspace, and read below the app.
-    const early = { ...put, description: "As it was: the path is below /home/sandbox" };
+    const early = { ...put, description: `${description} What begins with workspace/ is below /home/sandbox.` };
     const earlyOptions = { ...options, schema: { ...options.schema, ...early } };
-    bytes.put(at, earlyOptions, (request, reply) => write(api, request, reply, root));
+    bytes.put(at, earlyOptions, (request, reply) => {
+      // Earlier clients read below the app, and write below the root of the workspace: what they write begins so.
+      const from = request.query.path.startsWith("workspace/") ? root : appDirectory;
+      return write(api, request, reply, from);
+    });
   });
 }
 
