@@ -112,8 +112,10 @@ export class EgressGuard implements Egress {
       const isElsewhere =
         place !== undefined && JSON.stringify(place, withBigInts) !== JSON.stringify(this.#place, withBigInts);
       const isIntact = await this.#look();
-      if (this.#failure === null && !isIntact) this.#reportLoss();
+      const isLost = this.#failure === null && !isIntact;
+      if (isLost) this.#reportLoss();
       if (isNews || isElsewhere || !isIntact || this.#failure !== null) await this.#install();
+      if (isLost && this.#failure === null) this.#reinstalls += 1;
     });
   }
 
@@ -281,10 +283,10 @@ export class EgressGuard implements Egress {
   }
 
   #reportLoss(): void {
-    this.#reinstalls += 1;
+    this.#failure = new Error("somebody took rules away or changed them");
     this.#lastReinstallAt = this.#options.now();
     this.#options.logger.error(
-      { table: this.#options.table, reinstalls: this.#reinstalls },
+      { table: this.#options.table },
       "somebody took egress rules away or changed them; they are installed anew",
     );
   }
