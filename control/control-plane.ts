@@ -39,6 +39,7 @@ import { Database } from "./sqlite/database.ts";
 import { EventStore } from "./sqlite/event-store.ts";
 import { GatewayWorkerStore } from "./sqlite/gateway-worker-store.ts";
 import { IdempotencyStore } from "./sqlite/idempotency-store.ts";
+import { Terminals, terminalBounds } from "./terminals/terminals.ts";
 import { Workspaces } from "./workspaces/workspaces.ts";
 
 /** The running control process; disposing of it drains and stops. */
@@ -148,6 +149,7 @@ async function openCore(config: ControlConfig, logger: Logger, opened: AsyncDisp
     closing,
     synced: synced.promise,
     workspaces: new Workspaces(config.dataDirectory),
+    terminals: new Terminals(use, terminalBounds),
     secrets,
     backups,
     idempotency: new Idempotency(idempotencyKeys, Date.now),
@@ -230,8 +232,9 @@ async function openListeners(
 }
 
 /** Brings everything to rest while gateways still hear of it. Sandboxes that end with control go to sleep properly. */
-async function quiesce({ use, closing }: Api): Promise<void> {
+async function quiesce({ use, terminals, closing }: Api): Promise<void> {
   closing.abort();
+  await terminals.close();
   use.flights.close();
   use.admission.close();
   if (use.engine.kind === "process") await stopAll(use);

@@ -3,6 +3,7 @@ import { execContract } from "./engine-contract-exec.ts";
 import { lifecycleContract } from "./engine-contract-lifecycle.ts";
 import { outputContract } from "./engine-contract-output.ts";
 import { removalContract } from "./engine-contract-removal.ts";
+import { terminalContract } from "./engine-contract-terminal.ts";
 import { type EngineUnderTest, setUp } from "./engine-under-test.ts";
 
 /** Every promise of SandboxEngine, as tests that pass for any implementation of it. */
@@ -12,4 +13,5 @@ export function engineContract(t: Test, subject: EngineUnderTest): void {
   removalContract(t, setup);
   outputContract(t, setup, subject);
   execContract(t, setup, subject);
+  terminalContract(t, setup);
 }

@@ -79,6 +79,12 @@ export interface SandboxEngine {
   exec(id: SandboxId, command: ExecCommand, options: { signal: AbortSignal }): Promise<AsyncIterable<ExecEvent>>;
 
   /**
+   * Starts a shell on a terminal of its own in a running sandbox, as `exec()` would. Whoever gets it reads its output from
+   * then on. Throws `start_failed`, and `unsupported` where capabilities say so.
+   */
+  terminal(id: SandboxId, size: TerminalSize): Promise<EngineTerminal>;
+
+  /**
    * Calls `listener` with each start and end that happens to a sandbox, whoever caused it, within a second. After a gap
    * (the engine was away) it calls with `resync`, so that the listener inspects anew. Returns what ends the watch.
    */
@@ -96,6 +102,8 @@ export type EngineCapabilities = {
   readonly reclaim: boolean;
   /** What else than the configured runtime a sandbox may ask for. */
   readonly runtimes: readonly string[];
+  /** Whether a shell can have a terminal here. */
+  readonly terminal: boolean;
   /** Facts for an operator, such as the API version, limits the daemon lowers, runtimes. */
   readonly details: Readonly<Record<string, string>>;
 };
@@ -192,6 +200,21 @@ export type ExecCommand = {
 export type ExecEvent =
   | { readonly type: "output"; readonly stream: "stdout" | "stderr"; readonly bytes: Buffer }
   | { readonly type: "exit"; readonly exit: EngineExit };
+
+export type TerminalSize = { readonly columns: number; readonly rows: number };
+
+/** A shell that runs on a terminal. */
+export type EngineTerminal = {
+  /** What it shows, until it ends. Whoever reads slowly slows it down. */
+  readonly output: AsyncIterable<Buffer>;
+  /** How it ended; settles after the output. */
+  readonly exit: Promise<EngineExit>;
+  /** What is typed. Resolves when there is room for more. */
+  write(bytes: Buffer): Promise<void>;
+  resize(size: TerminalSize): Promise<void>;
+  /** Ends it with all that it started. */
+  end(): Promise<void>;
+};
 
 export type EngineErrorCode = "engine_unavailable" | "image_not_found" | "start_failed" | "unsupported";
 

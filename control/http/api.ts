@@ -9,6 +9,7 @@ import type { Collaborators } from "../sandboxes/collaborators.ts";
 import type { Sandbox } from "../sandboxes/sandbox.ts";
 import type { SecretBox } from "../secrets/secret-box.ts";
 import type { EventStore } from "../sqlite/event-store.ts";
+import type { Terminals } from "../terminals/terminals.ts";
 import type { Workspaces } from "../workspaces/workspaces.ts";
 import type { Seal } from "./env-field.ts";
 import type { Idempotency } from "./idempotency.ts";
@@ -25,6 +26,7 @@ export type Api = {
   readonly idempotency: Idempotency;
   readonly secrets: SecretBox;
   readonly workspaces: Workspaces;
+  readonly terminals: Terminals;
   readonly backups: Backups;
   readonly resources: ResourceSettings;
   /** Resolves when the rows were compared with the engine for the first time: before that no route is told. */

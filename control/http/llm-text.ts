@@ -24,6 +24,8 @@ Everything is JSON. The full description is at /openapi.json.
   without node_modules, .git, dist and .vite).
 - POST /v1/sandboxes/{id}/import?path= unpacks a tar, tar.gz, tar.zst or zip body; POST …/clone {"url","ref","path"} runs
   git clone inside.
+- GET /v1/sandboxes/{id}/terminal?cols=80&rows=24 is a shell over WebSocket: binary is keys and what is shown, text is
+  {"resize":{"cols","rows"}} to it and {"session"} from it (?session= comes back); the close says {"exit_code"}.
 - "visibility":"private" shuts a preview to whoever has no token of yours and no share link: POST
   /v1/sandboxes/{id}/shares {"ttl_seconds":3600,"max_uses":1} answers with the link in "url"; DELETE …/shares/{share}.
   POST /v1/revocations {"jti"} or {"subject"} or {"sandbox_id"} takes tokens back. GET /v1/audit says who did what.

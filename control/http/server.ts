@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import swagger from "@fastify/swagger";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import websocket from "@fastify/websocket";
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController, type RawServerDefault } from "fastify";
 import type { Logger } from "pino";
 import Type from "typebox";
@@ -37,6 +38,7 @@ import { shareRoutes } from "./routes/shares.ts";
 import { shortRoutes } from "./routes/short.ts";
 import { snapshotRoutes } from "./routes/snapshots.ts";
 import { templateRoutes } from "./routes/templates.ts";
+import { terminalRoutes } from "./routes/terminal.ts";
 import { watchRoutes } from "./routes/watch-files.ts";
 import { compileValidator } from "./validation.ts";
 
@@ -60,6 +62,8 @@ export type ApiServer = FastifyInstance<
 >;
 
 const longestBody = 1024 * 1024;
+/** On a WebSocket; what is pasted at once is less. */
+const mostMessageBytes = 1024 * 1024;
 
 /**
  * The API behind one door. Both doors have the same routes; the gateway's own are behind that which serves them alone.
@@ -79,6 +83,8 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
   server.setSerializerCompiler(() => (value) => JSON.stringify(value));
   acceptJsonAlone(server);
   refuseUnnamed(server);
+  // Before anything may refuse a call: a refused upgrade leaves its connection to be closed here.
+  await server.register(websocket, { options: { maxPayload: mostMessageBytes } });
   server.decorateRequest("caller");
   server.addHook("onRequest", async (request) => {
     request.caller = await door.admit(request);
@@ -116,6 +122,7 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
     watchRoutes(routes, api, streams);
     exportRoutes(routes, api);
     importRoutes(routes, api);
+    terminalRoutes(routes, api);
     ownerRoutes(routes, api);
     snapshotRoutes(routes, api);
     templateRoutes(routes, api);

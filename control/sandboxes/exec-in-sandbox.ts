@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import type { SandboxId } from "#contract/sandbox-id.ts";
 import { ApiError, notFound, wakeRefusal } from "../api-error.ts";
-import type { ExecCommand, ExecEvent } from "../engines/sandbox-engine.ts";
+import type { EngineExit, ExecCommand, ExecEvent } from "../engines/sandbox-engine.ts";
 import type { Collaborators } from "./collaborators.ts";
 import type { Exec } from "./execs.ts";
 import { wakeSandbox } from "./wake-sandbox.ts";
@@ -36,8 +36,7 @@ export async function execInSandbox(
   if (use.records.get(id) === undefined) throw notFound();
   const exec = use.execs.begin(id);
   try {
-    markActive(use, id);
-    await wake(use, id);
+    await wakeForExec(use, id);
     const stop = exec.started();
     const timeout = AbortSignal.timeout(request.timeoutSeconds * 1000);
     const begun = performance.now();
@@ -66,10 +65,10 @@ async function* follow(
     for await (const event of events) {
       if (event.type === "output") yield event;
       else {
-        const { code, signal } = event.exit;
+        const { signal } = event.exit;
         const endedBy = stop.aborted ? "stop" : timeout.aborted ? "timeout" : "itself";
         const durationMs = Math.round(performance.now() - begun);
-        yield { type: "end", exitCode: code ?? codeOf(signal), signal, endedBy, durationMs };
+        yield { type: "end", exitCode: toExitCode(event.exit), signal, endedBy, durationMs };
       }
     }
   } finally {
@@ -78,7 +77,9 @@ async function* follow(
   }
 }
 
-async function wake(use: Collaborators, id: SandboxId): Promise<void> {
+/** Wakes a sandbox for what shall run in it. Throws ApiError. */
+export async function wakeForExec(use: Collaborators, id: SandboxId): Promise<void> {
+  markActive(use, id);
   const result = await wakeSandbox(use, id, { cause: "operator" });
   switch (result.outcome) {
     case "ready":
@@ -98,7 +99,9 @@ function markActive({ store, now }: Collaborators, id: SandboxId): void {
   store.markActive([{ id, lastActiveAt: now(), lastNavigationAt: 0 }]);
 }
 
-function codeOf(signal: string | null): number {
+/** 128 and the signal's number where one ended it, as a shell tells it. */
+export function toExitCode({ code, signal }: EngineExit): number {
+  if (code !== null) return code;
   const number = constants.signals[signal as NodeJS.Signals];
   return number === undefined ? unknownCode : 128 + number;
 }

@@ -4,16 +4,17 @@ import type {
   DesiredState,
   EngineCapabilities,
   EngineDisk,
-  EngineError,
   EngineEvent,
   EngineExit,
   EngineState,
+  EngineTerminal,
   ExecCommand,
   ExecEvent,
   LogLine,
   SandboxEngine,
   SandboxSpec,
 } from "../engines/sandbox-engine.ts";
+import { EngineError } from "../engines/sandbox-engine.ts";
 
 type Held = { readonly begun: Promise<void>; readonly release: () => void };
 type Gate = { begun: () => void; released: Promise<void> };
@@ -66,7 +67,7 @@ export class MemoryEngine implements SandboxEngine {
   }
 
   async capabilities(): Promise<EngineCapabilities> {
-    return { pause: this.canPause, reclaim: this.canPause, runtimes: ["runsc"], details: {} };
+    return { pause: this.canPause, reclaim: this.canPause, runtimes: ["runsc"], terminal: false, details: {} };
   }
 
   async setDisk(_: SandboxId, bytes: number | null): Promise<void> {
@@ -148,6 +149,10 @@ export class MemoryEngine implements SandboxEngine {
       yield { type: "output", stream: "stdout", bytes: Buffer.from(command.cmd.join(" ")) };
       yield { type: "exit", exit: await ended.promise };
     })();
+  }
+
+  async terminal(): Promise<EngineTerminal> {
+    throw new EngineError("unsupported", "no terminal");
   }
 
   watch(listener: (event: EngineEvent) => void): () => void {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
-import { EngineError, type ExecCommand, type ExecEvent } from "../sandbox-engine.ts";
+import { EngineError, type EngineExit, type ExecCommand, type ExecEvent } from "../sandbox-engine.ts";
 import { home } from "./container-options.ts";
 import { toExit } from "./container-state.ts";
 import type { DockerClient } from "./docker-client.ts";
@@ -47,27 +47,42 @@ export async function execInContainer(
   { cmd, cwd, env, stdin }: ExecCommand,
   signal: AbortSignal,
 ): Promise<AsyncIterable<ExecEvent>> {
+  const run = await startInContainer(client, name, { cmd: [...cmd], cwd, env, stdin });
+  return follow(client, run, signal);
+}
+
+export type StartOptions = {
+  readonly cmd: string[];
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** All that it reads; without it, it gets a terminal, on which somebody types. */
+  readonly stdin?: string;
+};
+
+/** A command that runs in a container, and what it reads and writes. */
+export type Run = { readonly name: string; readonly mark: string; readonly exec: Docker.Exec; readonly stream: Duplex };
+
+/** Starts a command and resolves once it runs. Throws `start_failed`. */
+export async function startInContainer(client: DockerClient, name: string, options: StartOptions): Promise<Run> {
   const mark = `${markName}=${randomUUID()}`;
-  const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  const { cmd: Cmd, stdin } = options;
+  const Tty = stdin === undefined;
+  const Env = [...Object.entries(options.env).map(([name, value]) => `${name}=${value}`), mark];
+  const attached = { AttachStdin: true, AttachStdout: true, AttachStderr: true };
   const { exec, stream } = await client.use(
     async (docker) => {
-      const exec = await docker.getContainer(name).exec({
-        Cmd: [...cmd],
-        Env: [...variables, mark],
-        WorkingDir: join(home, cwd),
-        AttachStdin: true,
-        AttachStdout: true,
-        AttachStderr: true,
-      });
-      return { exec, stream: await exec.start({ hijack: true, stdin: true }) };
+      const container = docker.getContainer(name);
+      const exec = await container.exec({ Cmd, Env, WorkingDir: join(home, options.cwd), Tty, ...attached });
+      return { exec, stream: await exec.start({ hijack: true, stdin: true, Tty }) };
     },
     { patient: true },
   );
   // Whoever closes its input, or ends, before all of it is written is no failure.
   stream.on("error", () => {});
-  stream.end(stdin);
+  // Before it is known to run: by then it may have ended, and its input with it.
+  if (stdin !== undefined) stream.end(stdin);
   await untilStarted(client, exec, stream);
-  return follow(client, { name, mark, exec, stream }, signal);
+  return { name, mark, exec, stream };
 }
 
 /** The daemon takes the call before it knows whether there is such a command; its complaint comes as output. */
@@ -79,16 +94,14 @@ async function untilStarted(client: DockerClient, exec: Docker.Exec, stream: Dup
     await delay(lookMs);
   }
   let said = "";
-  for await (const { bytes } of readFrames(stream)) said += bytes.toString();
-  throw new EngineError("start_failed", `Cannot start it: ${said.trim().slice(0, 1_000)}`);
+  for await (const bytes of stream) said += bytes;
+  throw new EngineError("start_failed", `Cannot start it: ${said.slice(said.indexOf("OCI")).trim().slice(0, 1_000)}`);
 }
-
-type Run = { readonly name: string; readonly mark: string; readonly exec: Docker.Exec; readonly stream: Duplex };
 
 async function* follow(client: DockerClient, run: Run, signal: AbortSignal): AsyncGenerator<ExecEvent> {
   const { exec, stream } = run;
   let isOver = false;
-  const kill = () => void end(client, run);
+  const kill = () => void endInContainer(client, run);
   signal.addEventListener("abort", kill, { once: true });
   if (signal.aborted) kill();
   try {
@@ -98,13 +111,13 @@ async function* follow(client: DockerClient, run: Run, signal: AbortSignal): Asy
     yield { type: "exit", exit };
   } finally {
     signal.removeEventListener("abort", kill);
-    if (!isOver) await end(client, run);
+    if (!isOver) await endInContainer(client, run);
     stream.destroy();
   }
 }
 
 /** The daemon closes the output a moment before it knows of the end; of a container that is gone it knows nothing. */
-async function exitOf(client: DockerClient, exec: Docker.Exec) {
+export async function exitOf(client: DockerClient, exec: Docker.Exec): Promise<EngineExit> {
   for (const deadline = Date.now() + killPatienceMs; Date.now() < deadline; await delay(lookMs)) {
     const found = await client.use(() => exec.inspect()).catch(() => undefined);
     if (found === undefined) break;
@@ -114,7 +127,7 @@ async function exitOf(client: DockerClient, exec: Docker.Exec) {
 }
 
 /** Ends a command with all that it started; what cannot be ended in time is left to the end of the sandbox. */
-async function end(client: DockerClient, { name, mark, exec, stream }: Run): Promise<void> {
+export async function endInContainer(client: DockerClient, { name, mark, exec, stream }: Run): Promise<void> {
   for (const deadline = Date.now() + killPatienceMs; Date.now() < deadline; await delay(lookMs)) {
     try {
       await client.use((docker) => killIn(docker.getContainer(name), mark));

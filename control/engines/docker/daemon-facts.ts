@@ -54,6 +54,7 @@ export class DaemonFacts {
       pause: true,
       reclaim: canReclaim(),
       runtimes: runtimesToChoose(Object.keys(info.Runtimes ?? {}), this.#options.runtime),
+      terminal: true,
       details: {
         version: daemon.version,
         apiVersion: daemon.apiVersion,

@@ -14,11 +14,13 @@ import {
   type EngineExit,
   type EngineNetwork,
   type EngineState,
+  type EngineTerminal,
   type ExecCommand,
   type ExecEvent,
   type LogLine,
   type SandboxEngine,
   type SandboxSpec,
+  type TerminalSize,
 } from "../sandbox-engine.ts";
 import type { SecretOpener } from "../sealed-environment.ts";
 import { inspectImage, isGone, memoryUse, pause, removeContainer, run, stop } from "./container-calls.ts";
@@ -34,6 +36,7 @@ import {
   withoutVolumes,
 } from "./container-options.ts";
 import { toEngineState, toExit } from "./container-state.ts";
+import { openContainerTerminal } from "./container-terminal.ts";
 import { DaemonFacts } from "./daemon-facts.ts";
 import { DockerClient } from "./docker-client.ts";
 import { removeAbandonedHelpers } from "./helper-container.ts";
@@ -281,6 +284,10 @@ class DockerEngine implements SandboxEngine {
 
   exec(id: SandboxId, command: ExecCommand, options: { signal: AbortSignal }): Promise<AsyncIterable<ExecEvent>> {
     return execInContainer(this.#client, containerName(id), command, options.signal);
+  }
+
+  terminal(id: SandboxId, size: TerminalSize): Promise<EngineTerminal> {
+    return openContainerTerminal(this.#client, containerName(id), size);
   }
 
   watch(listener: (event: EngineEvent) => void): () => void {

@@ -12,16 +12,19 @@ import {
   EngineError,
   type EngineEvent,
   type EngineState,
+  type EngineTerminal,
   type ExecCommand,
   type ExecEvent,
   type LogLine,
   type SandboxEngine,
   type SandboxSpec,
+  type TerminalSize,
 } from "../sandbox-engine.ts";
 import type { SecretOpener } from "../sealed-environment.ts";
 import { FreePorts } from "./free-ports.ts";
 import { defaultGraceSeconds, ProcessSandbox } from "./process-sandbox.ts";
 import { hasProcessTable } from "./process-table.ts";
+import { hasTerminals } from "./process-terminal.ts";
 import { readRecord, type SandboxRecord } from "./sandbox-record.ts";
 
 export type ProcessEngineOptions = {
@@ -70,6 +73,7 @@ class ProcessEngine implements SandboxEngine {
       pause: true,
       reclaim: false,
       runtimes: [],
+      terminal: hasTerminals,
       details: {
         isolation: "none",
         reclaim: "not possible for processes: a paused sandbox keeps its memory",
@@ -162,6 +166,12 @@ class ProcessEngine implements SandboxEngine {
     const sandbox = this.#sandboxes.get(id);
     if (sandbox === undefined) throw new EngineError("start_failed", `There is no sandbox ${id}`);
     return sandbox.exec(command, signal);
+  }
+
+  async terminal(id: SandboxId, size: TerminalSize): Promise<EngineTerminal> {
+    const sandbox = this.#sandboxes.get(id);
+    if (sandbox === undefined) throw new EngineError("start_failed", `There is no sandbox ${id}`);
+    return sandbox.terminal(size);
   }
 
   watch(listener: (event: EngineEvent) => void): () => void {

@@ -7,7 +7,7 @@ import { EngineError, type EngineExit, type ExecEvent } from "../sandbox-engine.
 import { type Leader, processTree, readProcess, signalTree } from "./process-table.ts";
 
 /** Names the run of a command, in the environment of all that it starts. */
-const markName = "SANDBOXD_EXEC";
+export const markName = "SANDBOXD_EXEC";
 /** What a command leaves in the background may keep its outputs open for ever. */
 const outputPatienceMs = 1_000;
 const killPatienceMs = 5_000;
@@ -91,7 +91,7 @@ function merge(stdout: Readable, stderr: Readable, ended: Promise<unknown>): Asy
 }
 
 /** Ends a command with all that it started, wherever that went. */
-async function killAll(leader: Leader, marks: readonly string[]): Promise<void> {
+export async function killAll(leader: Leader, marks: readonly string[]): Promise<void> {
   const deadline = Date.now() + killPatienceMs;
   for (;;) {
     const tree = processTree(leader, marks);

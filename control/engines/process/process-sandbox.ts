@@ -8,9 +8,11 @@ import {
   type EngineEvent,
   type EngineExit,
   type EngineState,
+  type EngineTerminal,
   type ExecCommand,
   type ExecEvent,
   type SandboxSpec,
+  type TerminalSize,
 } from "../sandbox-engine.ts";
 import { sandboxEnvironment } from "../sandbox-environment.ts";
 import { openEnvironment, type SecretOpener } from "../sealed-environment.ts";
@@ -26,6 +28,7 @@ import {
   socketInodes,
   startedAtByPs,
 } from "./process-table.ts";
+import { openProcessTerminal } from "./process-terminal.ts";
 import { SandboxLog } from "./sandbox-log.ts";
 import { type RunRecord, type SandboxRecord, writeRecord } from "./sandbox-record.ts";
 import { SandboxRun } from "./sandbox-run.ts";
@@ -184,6 +187,15 @@ export class ProcessSandbox {
     }
     const own = this.#environment(run.ports);
     return execProcess({ cmd, cwd: join(this.#options.workspace, cwd), env: { ...own, ...env }, stdin }, signal);
+  }
+
+  /** Starts a shell on a terminal. Throws `start_failed` and `unsupported`. */
+  terminal(size: TerminalSize): Promise<EngineTerminal> {
+    const { run } = this.#record;
+    if (this.#run === undefined || run === null || run.paused) {
+      throw new EngineError("start_failed", "A terminal needs a sandbox that runs");
+    }
+    return openProcessTerminal({ cwd: this.#app, env: this.#environment(run.ports) }, size);
   }
 
   get #app(): string {
