@@ -7,7 +7,7 @@ t.test("refusalError() tells every refusal by a code of the API", async (t) => {
   t.same(Object.fromEntries(codes), {
     ...{ not_found: "not_found", exited: "exited", start_failed: "start_failed", out_of_memory: "exited" },
     ...{ low_memory: "low_memory", image_missing: "image_not_found", engine_unavailable: "engine_unavailable" },
-    queue_full: "queue_full",
+    ...{ queue_full: "queue_full", too_many_requests: "too_many_requests" },
   });
 });
 
