@@ -84,7 +84,7 @@ t.test("sandboxd doctor waits for nobody who accepts and says nothing", async (t
     /timeout|in time/.test(message),
   );
   const names = new Set(timeouts.map(({ name }) => name));
-  t.strictSame([...names].sort(), ["certificate", "control", "engine", "gateways", "ports", "traefik"]);
+  t.strictSame([...names].sort(), ["backups", "certificate", "control", "engine", "gateways", "ports", "traefik"]);
 });
 
 t.test("sandboxd doctor reads .env where it is called, and goes on when a value is bad", async (t) => {
