@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import t from "tap";
+import { egressTable } from "#contract/egress-table.ts";
 import { startKnot } from "../../control/certificates/testing/knot.ts";
 import { daysFromNow } from "../../control/certificates/testing/pairs.ts";
 import { rootOf, startPebble } from "../../control/certificates/testing/pebble.ts";
@@ -33,7 +34,7 @@ t.test("docs/production.md", { skip: missingPart("docker", "images", "compose", 
     const failed = stdout.split("\n").filter((line) => line.startsWith("FAIL"));
     t.match(failed, [/^FAIL {2}dns /], stdout);
     t.equal(code, 1);
-    for (const name of ["configuration", "traefik", "gateways", "control", "engine", "tokens", "binds"]) {
+    for (const name of ["configuration", "traefik", "gateways", "control", "engine", "tokens", "binds", "egress"]) {
       t.match(stdout, new RegExp(`^ok {4}${name} `, "m"));
     }
   });
@@ -125,6 +126,8 @@ NODE_EXTRA_CA_CERTS=/app/certs/root.pem`;
       (await well(machine.sh(`docker ps --quiet --filter network=${machine.name}`))).trim().split("\n").length,
       1,
     );
+    const table = egressTable(machine.name);
+    t.match(await run("The end", "remove-egress"), { code: 0, stdout: new RegExp(`^The tables ${table} are gone`) });
   });
 
   t.strictSame(page.left, [], "every command of the page was run");
