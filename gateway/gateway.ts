@@ -61,12 +61,12 @@ export async function openGateway(
   const ledger = new ActivityLedger(worker, config.streamIdleSeconds * 1000);
   wakes.on("answered", (id, answered) => ledger.answered(id, answered));
   const fences = new Fences({ table, ledger, control, worker, logger, signal: stop.signal });
-  const api = apiHost({ socketPath: config.controlSocket, refuser });
   const admission = new Admission({ control, table, logger });
   const refusals = new RefusalLedger({ worker, control, flushMs: config.activityFlushMs, logger });
   const streams = new Set<Exchange>();
   const evictions = new Evictions({ admission, table, ledger, streams, refuser });
   const tunnels = new Set<() => void>();
+  const api = apiHost({ ...config, socketPath: config.controlSocket, refuser, open: tunnels });
   let leaving = false;
   const isCurrent = ({ id, route }: Target) => presentRun(table.get(id)) === route.run;
   const isLeaving = (id: Parameters<RoutingTable["get"]>[0]) => table.get(id)?.status !== "running";

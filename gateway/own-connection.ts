@@ -28,6 +28,9 @@ export type OwnConnectionOptions = {
   readonly isCurrent: () => boolean;
 };
 
+/** Where an app listens, or a unix socket: control's. */
+export type DialledPlace = Endpoint | { readonly path: string };
+
 export type OwnConnection = {
   readonly request: ClientRequest;
   /** Whether the app took the connection: bytes may have gone out. */
@@ -37,9 +40,10 @@ export type OwnConnection = {
 };
 
 /** Dials and sends the head. An app that is silent for too long is an `error` with the code of that timeout. */
-export function openConnection({ address, upstreamPort }: Endpoint, options: OwnConnectionOptions): OwnConnection {
+export function openConnection(place: DialledPlace, options: OwnConnectionOptions): OwnConnection {
   const { method, path, headers, connectTimeoutMs, headTimeoutSeconds, bodyIdleSeconds } = options;
-  const dial = { host: address, port: upstreamPort, allowHalfOpen: true, noDelay: true, timeout: connectTimeoutMs };
+  const where = "path" in place ? place : { host: place.address, port: place.upstreamPort, noDelay: true };
+  const dial = { ...where, allowHalfOpen: true, timeout: connectTimeoutMs };
   const createOwn = () => createConnection(dial);
   const own = { maxHeaderSize: maxResponseHead, setDefaultHeaders: false, createConnection: createOwn };
   const request = openRequest({ method, path, headers, ...own });

@@ -144,11 +144,14 @@ t.test("control gets a call of the API host under its own name, with who sent it
   t.match(seen, { host: api, authorization: "Bearer x", url: "/v1/sandboxes?a=b", "x-forwarded-for": "127.0.0.1" });
 });
 
-t.test("the API host takes no upgrade", async (t) => {
-  const test = await startGateway(t);
+t.test("an upgrade at the API host is control's to answer, and 503 while it is away", async (t) => {
   const upgrade = `GET / HTTP/1.1\r\nHost: api.preview.${domain}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
-  t.match(await exchangeBytes(test.port, upgrade), /^HTTP\/1\.1 400 [\s\S]*X-Sandbox-Gateway: bad_request\r\n/);
-  t.notOk(test.control.calls.includes("api"));
+  const test = await startGateway(t);
+  t.match(await exchangeBytes(test.port, upgrade), /^HTTP\/1\.1 \d+ /);
+  t.ok(test.control.calls.includes("api"));
+  const alone = await startGateway(t, {}, { controlIsUp: false });
+  const refused = await exchangeBytes(alone.port, upgrade);
+  t.match(refused, /^HTTP\/1\.1 503 [\s\S]*X-Sandbox-Gateway: control_unavailable\r\n/);
 });
 
 t.test("a gateway that starts without control holds what comes until control's first word", async (t) => {

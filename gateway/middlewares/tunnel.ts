@@ -38,15 +38,26 @@ export function tunnel(options: TunnelOptions): Handler {
     const path = exchange.head.target;
     const isCurrent = () => options.isCurrent(target);
     const upstream = openConnection(endpoint, { ...options, method: "GET", path, headers, isCurrent });
-    negotiate(exchange, upstream, options);
+    negotiate(exchange, upstream, {
+      ...options,
+      noindex: () => exchange.target!.route.wakePolicy.noindex ?? true,
+      isLeaving: () => options.isLeaving(target.id),
+    });
     upstream.request.end();
   };
 }
 
-function negotiate(
+/** What becomes of an upgrade that is on its way. */
+export type NegotiationOptions = Pick<TunnelOptions, "refuser" | "open"> & {
+  readonly noindex: () => boolean;
+  readonly isLeaving: () => boolean;
+};
+
+/** Joins the client with whoever answers, or passes on what that says instead. */
+export function negotiate(
   exchange: Exchange,
   { request: upstream, isConnected, isAnswered }: OwnConnection,
-  options: TunnelOptions,
+  options: NegotiationOptions,
 ): void {
   const { response } = exchange;
   const clientClosed = () => upstream.destroy();
@@ -76,8 +87,7 @@ function negotiate(
   // Anything other than 101 is the app's answer, and the end of the connection.
   upstream.once("response", (answer) => {
     try {
-      const noindex = exchange.target!.route.wakePolicy.noindex ?? true;
-      passAnswer(exchange, answer, { noindex, host: exchange.head.host });
+      passAnswer(exchange, answer, { noindex: options.noindex(), host: exchange.head.host });
     } catch (error) {
       fail(error as Error);
     }
@@ -89,15 +99,14 @@ function join(
   head: string,
   upstream: Socket,
   bytes: Buffer,
-  { isLeaving, open }: TunnelOptions,
+  { isLeaving, open }: NegotiationOptions,
 ): void {
   const { socket, bytes: early, release } = exchange.upgrade!;
   release();
   socket.write(head, "latin1");
   if (bytes.length > 0) upstream.unshift(bytes);
   if (early.length > 0) socket.unshift(early);
-  const { id } = exchange.target!;
-  const joined = new JoinedSockets(socket, upstream, () => isLeaving(id), exchange.activity);
+  const joined = new JoinedSockets(socket, upstream, isLeaving, exchange.activity);
   const end = () => joined.end();
   open.add(end);
   socket.once("close", () => open.delete(end));
