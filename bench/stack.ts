@@ -35,13 +35,16 @@ const apps = fileURLToPath(new URL("apps/", import.meta.url));
 
 export type StackOptions = {
   readonly profileDirectory?: string | undefined;
+  /** Node's own, for the gateway. */
+  readonly gatewayFlags?: readonly string[];
   /** What differs from the environment that a stack has anyway. */
   readonly environment?: Variables | undefined;
   /** Puts into the data directory what control shall find there. */
   readonly prepare?: (dataDirectory: string) => void;
 };
 
-export async function startStack({ profileDirectory, environment, prepare }: StackOptions = {}): Promise<Stack> {
+export async function startStack(options: StackOptions = {}): Promise<Stack> {
+  const { profileDirectory, gatewayFlags = [], environment, prepare } = options;
   await using started = new AsyncDisposableStack();
   // Short, since a unix socket is put there.
   const dataDirectory = mkdtempSync(join(tmpdir(), "bench-"));
@@ -62,7 +65,8 @@ export async function startStack({ profileDirectory, environment, prepare }: Sta
     ...environment,
   };
   const profiling = profileDirectory === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDirectory}`];
-  const gateway = started.use(startChild(process.execPath, [...profiling, join(root, "gateway", "main.ts")], { env }));
+  const program = [...profiling, ...gatewayFlags, join(root, "gateway", "main.ts")];
+  const gateway = started.use(startChild(process.execPath, program, { env }));
   const preview = await listening(gateway, "preview");
   // An edge in front of the gateway cannot be told port 0.
   const controlEnv = { ...env, SANDBOXD_GATEWAY_URL: `http://${preview}` };

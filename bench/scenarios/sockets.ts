@@ -12,6 +12,13 @@ const patienceMs = 20_000;
 /** Connections to control come and go: so many more are no sign that a socket stayed. */
 const fewDescriptors = 3;
 
+/** Has the gateway collect its garbage on a signal: what waits for its turn has not stayed. */
+const collectsOnSignal = [
+  "--expose-gc",
+  "--import",
+  'data:text/javascript,process.on("SIGUSR2", () => gc({ type: "major", execution: "sync", flavor: "last-resort" }));',
+];
+
 type Round = { readonly openBytes: number; readonly closedBytes: number; readonly descriptorsLeft: number };
 
 /** Sockets that are open and say nothing: what each costs, and whether anything of them stays. */
@@ -19,7 +26,7 @@ export const sockets: Scenario = {
   name: "sockets",
   parts: [],
   async run({ scale, profileDirectory, note }) {
-    await using stack = await startStack({ profileDirectory });
+    await using stack = await startStack({ profileDirectory, gatewayFlags: collectsOnSignal });
     const sandbox = await createSandbox(stack, "sockets", ["node", "server.mjs"]);
     const { pid, port } = stack.gateway;
     const count = Math.min(scale.sockets, mostSockets(pid));
@@ -38,6 +45,7 @@ export const sockets: Scenario = {
       await open.checkSome();
       await open.close();
       const descriptorsLeft = await countDescriptorsLeft(pid, descriptors);
+      process.kill(pid, "SIGUSR2");
       await settle();
       measured.push({ openBytes, closedBytes: residentBytes(pid), descriptorsLeft });
     }
