@@ -23,6 +23,7 @@ export const targets: Readonly<Record<string, Target>> = {
   "wake-docker: first byte − floor, p50": { most: 25 },
   "paused: first byte, p50": { most: 50 },
   "paused-docker: first byte, p50": { most: 50 },
+  "networks: ports of one bridge, at most": { least: 1_000 },
   "cycles: failed requests": { most: 0 },
   "starts: the default ÷ the best": { most: 1.2 },
   "ten-thousand: list page": { most: 20 },

@@ -17,6 +17,8 @@ t.test("take() writes a whole report in one transaction and never moves a time b
   const it = fixture(t);
   const a = await running(it);
   const b = await running(it);
+  // That there is a worker is remembered once.
+  it.use.workers.hear("w");
   const before = await transactions(it.metrics);
   const now = it.clock.now;
   it.use.ledger.take({
@@ -48,6 +50,7 @@ t.test("take() counts an app's first answer to its start once, whoever tells of 
 
 t.test("take() of a report without news writes nothing", async (t) => {
   const it = fixture(t);
+  it.use.workers.hear("w");
   const before = await transactions(it.metrics);
   it.use.ledger.take({ worker: "w", sequence: 1, sandboxes: [] });
   t.equal(await transactions(it.metrics), before);
