@@ -26,7 +26,6 @@ export const targets: Readonly<Record<string, Target>> = {
   "networks: ports of one bridge, at most": { least: 1_000 },
   "cycles: failed requests": { most: 0 },
   "starts: the default ÷ the best": { most: 1.2 },
-  "networks: ports of one bridge, at most": { least: 1_000 },
   "ten-thousand: list page": { most: 20 },
   "ten-thousand: full sync of a gateway": { most: 1_000 },
   "ten-thousand: boot with reconcile": { most: 10_000 },
