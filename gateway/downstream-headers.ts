@@ -51,8 +51,7 @@ export function downstreamHeaders(raw: readonly Buffer[], status: number, policy
   const listed = listedByConnection(raw);
   let robots = false;
   for (let index = 0; index < raw.length; index += 2) {
-    const name = raw[index]!.toString("latin1");
-    const role = roleOf(name);
+    const { verdict: role, name } = roleOf(raw[index]!.toString("latin1"));
     if (role === "drop" || (listed !== undefined && isListed(name, role, listed))) continue;
     const value = passedValue(role, raw[index + 1]!.toString("latin1"), status, policy);
     if (value === undefined) continue;

@@ -8,8 +8,15 @@ t.test("judgedByName() judges a name in lower case, and each spelling once", asy
     return lower.startsWith("x-") ? "other" : "known";
   });
   const names = ["Host", "HOST", "X-One", "Host", "X-One"];
-  t.strictSame(names.map(judge), ["known", "known", "other", "known", "other"]);
-  t.strictSame(judged, ["host", "host", "x-one"]);
+  t.strictSame(
+    names.map((name) => judge(name).verdict),
+    ["known", "known", "other", "known", "other"],
+  );
+  t.strictSame(
+    [...names, "__proto__", "1", "x".repeat(65)].map((name) => judge(name).name),
+    [...names, "__proto__", "1", "x".repeat(65)],
+  );
+  t.strictSame(judged.slice(0, 3), ["host", "host", "x-one"]);
 });
 
 t.test("judgedByName() keeps no long names, and not every name for ever", async (t) => {

@@ -19,22 +19,24 @@ export function hearOut(socket: Socket): void {
     socket.removeAllListeners("end");
     socket.once("end", () => socket.destroy(error));
   };
-  const guarded =
-    (done: Written): Written =>
-    (error) => {
-      const isUnread = unread.has((error as NodeJS.ErrnoException | undefined)?.code);
-      if (!error || !isUnread || socket.readableEnded) return done(error);
-      if (failure === undefined) fail(error);
-      done();
-    };
+  // A stream writes one thing after the other: who waits for it is noted, so that no write needs a function of its own.
+  let waiting: Written;
+  const written: Written = (error) => {
+    const isUnread = unread.has((error as NodeJS.ErrnoException | undefined)?.code);
+    if (!error || !isUnread || socket.readableEnded) return waiting(error);
+    if (failure === undefined) fail(error);
+    waiting();
+  };
   const streams = socket as unknown as { _write: Writer; _writev: Writer };
   const { _write: write, _writev: writev } = streams;
   streams._write = (chunk, encoding, done) => {
-    if (failure === undefined) write.call(socket, chunk, encoding, guarded(done!));
-    else done!();
+    if (failure !== undefined) return done!();
+    waiting = done!;
+    write.call(socket, chunk, encoding, written);
   };
   streams._writev = (chunks, done) => {
-    if (failure === undefined) writev.call(socket, chunks, guarded(done as Written));
-    else (done as Written)();
+    if (failure !== undefined) return (done as Written)();
+    waiting = done as Written;
+    writev.call(socket, chunks, written);
   };
 }

@@ -117,8 +117,7 @@ function passedHeaders(
   const listed = connectionOptions(request.headers.connection);
   const headers = ["Host", host];
   for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index]!;
-    const role = roleOf(name);
+    const { verdict: role, name } = roleOf(rawHeaders[index]!);
     if (role === "drop" || (listed.size > 0 && isListed(name, listed))) continue;
     const value = role === "pass" ? rawHeaders[index + 1]! : rewrite(role, rawHeaders[index + 1]!);
     if (value !== undefined) headers.push(name, value);
