@@ -19,6 +19,7 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createZstdDecompress } from "node:zlib";
 import t, { type Test } from "tap";
+import { missingPart } from "../../e2e/parts/parts.ts";
 import { type ArchiveFormat, exportWorkspace } from "./export-workspace.ts";
 import { split } from "./walk.ts";
 import { Workspace } from "./workspace.ts";
@@ -47,6 +48,9 @@ function open(t: Test) {
   return { directory, root, app, start, unpack };
 }
 
+/** Zip archives are unpacked by a program that is not ours. */
+const skip = missingPart("python");
+
 /** Checks every sum, makes links of links, and keeps modes. */
 const unzip = `
 import os, stat, sys, zipfile
@@ -64,7 +68,7 @@ with zipfile.ZipFile(sys.argv[1]) as z:
 const formats = ["zip", "tar.zst"] as const;
 
 for (const format of formats) {
-  t.test(`exportWorkspace() packs ${format}: files, modes, empty directories, links as links`, async (t) => {
+  t.test(`exportWorkspace() packs ${format}: files, modes, empty directories, links as links`, { skip }, async (t) => {
     const { app, start, unpack } = open(t);
     const deep = join(app, ...Array.from({ length: 30 }, () => "a-directory-with-a-long-name"));
     mkdirSync(deep, { recursive: true });
@@ -94,7 +98,7 @@ for (const format of formats) {
     t.equal(names.length, 7);
   });
 
-  t.test(`exportWorkspace() packs ${format} with what was installed, from the root`, async (t) => {
+  t.test(`exportWorkspace() packs ${format} with what was installed, from the root`, { skip }, async (t) => {
     const { app, root, start, unpack } = open(t);
     mkdirSync(join(app, "node_modules/x"), { recursive: true });
     writeFileSync(join(app, "node_modules/x/index.js"), "x");
@@ -104,22 +108,26 @@ for (const format of formats) {
     t.equal(readFileSync(join(out, ".profile"), "utf8"), "y");
   });
 
-  t.test(`exportWorkspace() keeps ${format} whole though files grow, shrink and vanish under it`, async (t) => {
-    const { app, start, unpack } = open(t);
-    const half = 20 * 2 ** 20;
-    for (let n = 0; n < 6; n++) writeFileSync(join(app, `f${n}`), Buffer.alloc(half, n));
-    const archive = await start(format);
-    await once(archive, "readable");
-    for (const [index, name] of readdirSync(app).entries()) {
-      if (index % 3 === 0) truncateSync(join(app, name), 1000);
-      else if (index % 3 === 1) rmSync(join(app, name));
-      else writeFileSync(join(app, name), Buffer.alloc(2 * half, 9));
-    }
-    const out = await unpack(format, archive);
-    t.ok(readdirSync(out).length >= 2);
-  });
+  t.test(
+    `exportWorkspace() keeps ${format} whole though files grow, shrink and vanish under it`,
+    { skip },
+    async (t) => {
+      const { app, start, unpack } = open(t);
+      const half = 20 * 2 ** 20;
+      for (let n = 0; n < 6; n++) writeFileSync(join(app, `f${n}`), Buffer.alloc(half, n));
+      const archive = await start(format);
+      await once(archive, "readable");
+      for (const [index, name] of readdirSync(app).entries()) {
+        if (index % 3 === 0) truncateSync(join(app, name), 1000);
+        else if (index % 3 === 1) rmSync(join(app, name));
+        else writeFileSync(join(app, name), Buffer.alloc(2 * half, 9));
+      }
+      const out = await unpack(format, archive);
+      t.ok(readdirSync(out).length >= 2);
+    },
+  );
 
-  t.test(`exportWorkspace() of ${format} ends with its reader, and holds nothing then`, async (t) => {
+  t.test(`exportWorkspace() of ${format} ends with its reader, and holds nothing then`, { skip }, async (t) => {
     const { app, start, root } = open(t);
     for (let n = 0; n < 20; n++) writeFileSync(join(app, `f${n}`), Buffer.alloc(5 * 2 ** 20, n));
     const archive = await start(format);

@@ -20,6 +20,7 @@ export type Part =
   | "haproxy"
   | "nftables"
   | "btrfs"
+  | "python"
   | "root";
 
 const built = fileURLToPath(new URL("../../.parts/bin/", import.meta.url));
@@ -98,6 +99,8 @@ function look(part: Part): string {
       return missingFile(nftBinary) || reasonOf("root");
     case "btrfs":
       return missingFile(mkfsBtrfsBinary) || reasonOf("root");
+    case "python":
+      return missingProgram("python3");
     case "root":
       return process.getuid?.() === 0 ? "" : "needs root";
     default: {
@@ -114,6 +117,12 @@ function missingFile(path: string): string {
   } catch {
     return `${path} is missing: run \`npm run parts\``;
   }
+}
+
+/** Of PATH. */
+function missingProgram(name: string): string {
+  const places = (process.env.PATH ?? "").split(":").map((directory) => `${directory}/${name}`);
+  return places.some((path) => missingFile(path) === "") ? "" : `${name} is missing: run \`npm run parts\``;
 }
 
 /** Whether the docker command succeeds; an engine that hangs counts as absent. */

@@ -4,9 +4,11 @@ import { join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 import t from "tap";
 import { request } from "undici";
+import { missingPart } from "../../../e2e/parts/parts.ts";
 import { appBody, startControl } from "../../testing/control.ts";
 
-t.test("GET export answers the app as a zip archive, or as another one, while the sandbox sleeps", async (t) => {
+const title = "GET export answers the app as a zip archive, or as another one, while the sandbox sleeps";
+t.test(title, { skip: missingPart("python") }, async (t) => {
   const control = await startControl(t);
   const { body: sandbox } = await control.call("POST", "/v1/sandboxes", { body: appBody });
   const path = `/v1/sandboxes/${sandbox.id}`;
