@@ -2,7 +2,7 @@ import { appendFileSync, mkdirSync, renameSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 
 const mostBytes = 1 << 20;
-const tailBytes = 4_000;
+const tailLength = 4_000;
 
 /**
  * What the app says, in a file of at most 1 MiB and the one before it. A full disk costs lines of the log and nothing else:
@@ -21,7 +21,7 @@ export class AppLog {
   }
 
   append(text: string): void {
-    this.#tail = (this.#tail + text).slice(-tailBytes);
+    this.#tail = (this.#tail + text).slice(-tailLength);
     try {
       if (this.#bytes > mostBytes) {
         renameSync(this.#path, `${this.#path}.1`);
@@ -32,9 +32,10 @@ export class AppLog {
     } catch {}
   }
 
-  /** What was said last, since this program runs. */
+  /** The last lines, since this program runs. */
   get tail(): string {
-    return this.#tail;
+    const isCut = this.#tail.length === tailLength && this.#tail.includes("\n");
+    return isCut ? this.#tail.slice(this.#tail.indexOf("\n") + 1) : this.#tail;
   }
 }
 
