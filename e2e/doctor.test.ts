@@ -133,8 +133,8 @@ t.test("sandboxd doctor asks the real engine", { skip: missingPart("traefik", "d
   const [answers, network] = (await doctorOf(t, stack, docker)()).of("engine");
   t.match(answers, { status: "ok", message: /^Docker \d/ });
   t.match(network, { status: "fail", message: /on the network bridge sandboxes reach each other/ });
-  const missing = { ...docker, SANDBOXD_IMAGE: "no/such:image", SANDBOXD_RUNTIME: "runsc" };
+  const missing = { ...docker, SANDBOXD_IMAGE: "no/such:image", SANDBOXD_RUNTIME: "no-such-runtime" };
   const found = (await doctorOf(t, stack, missing)()).of("engine").map(({ message }) => message);
-  t.ok(found.some((message) => message.startsWith("it has no runtime runsc")));
+  t.ok(found.some((message) => message.startsWith("it has no runtime no-such-runtime")));
   t.ok(found.some((message) => message.startsWith("the image no/such:image is not there")));
 });

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs every part that the tests want beside Node: `npm run parts`. What is there already is left alone.
-# The Docker engine runs only while images are made, unless it ran before or KEEP_ENGINE=1 is set.
+# The Docker engine runs only while images are made, unless it ran before.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -22,7 +22,7 @@ finish() {
   for group in "${lanes[@]}"; do kill -- "-$group" 2>/dev/null && wait "$group" 2>/dev/null || true; done
   # A package installation goes on to its end.
   flock -w 300 "$here/../../.parts/run/packages.lock" true 2>/dev/null || true
-  [ -z "${started:-}" ] || [ "${KEEP_ENGINE:-}" = 1 ] || "$here/engine.sh" stop || status=1
+  [ -z "${started:-}" ] || "$here/engine.sh" stop || status=1
   exit $status
 }
 trap finish EXIT

@@ -4,7 +4,7 @@
  *     t.test("a preview through Traefik", { skip: missingPart("docker", "traefik") }, async (t) => …)
  */
 import { execFileSync } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 export type Part =
@@ -51,10 +51,18 @@ export const images = ["debian:bookworm-slim", "node:24-bookworm-slim", "traefik
  */
 export function missingPart(...parts: Part[]): string | false {
   const reasons = parts.map(reasonOf).filter((reason) => reason !== "");
-  if (reasons.length === 0) return false;
-  const reason = reasons.join("; ");
+  return reasons.length === 0 ? false : skipBecause(reasons.join("; "));
+}
+
+/** The reason, for tap's `skip`. @throws {Error} with it when `CI` is `true` or `1`. */
+export function skipBecause(reason: string): string {
   if (process.env.CI === "true" || process.env.CI === "1") throw new Error(reason);
   return reason;
+}
+
+/** Whether `engine.sh` started the engine that answers, and gave it what is built here. */
+export function engineIsOurs(): boolean {
+  return existsSync(fileURLToPath(new URL("../../.parts/run/dockerd.pid", import.meta.url)));
 }
 
 const found = new Map<Part, string>();

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import Docker from "dockerode";
 import pino from "pino";
 import type { Test } from "tap";
-import { dockerSocket } from "../../../e2e/parts/parts.ts";
+import { dockerSocket, engineIsOurs, skipBecause } from "../../../e2e/parts/parts.ts";
 import { testSecrets } from "../engine-under-test.ts";
 import { removeContainer } from "./container-calls.ts";
 import type { DockerEngineOptions } from "./docker-engine.ts";
@@ -14,11 +14,12 @@ export const docker = new Docker({ socketPath: dockerSocket, host: undefined });
 /** The runtimes that suites run with: the daemon's default, and a stronger one. */
 export const testRuntimes = [null, "runsc"] as const;
 
-/** False when the daemon has a runtime, else why not, for tap's `skip`: not every machine can run each. */
+/** False when the daemon has a runtime, else why not, for tap's `skip`. An engine of somebody else's cannot be given one. */
 export async function missingRuntime(runtime: string | null): Promise<string | false> {
   const info = await (docker.info() as Promise<{ Runtimes?: object }>).catch(() => ({ Runtimes: {} }));
   if (runtime === null || runtime in (info.Runtimes ?? {})) return false;
-  return `the Docker engine has no runtime ${runtime}: run \`npm run parts\` and start it anew by \`e2e/parts/engine.sh\``;
+  const reason = `the Docker engine has no runtime ${runtime}: run \`npm run parts\` and start it anew by \`e2e/parts/engine.sh\``;
+  return engineIsOurs() ? skipBecause(reason) : reason;
 }
 
 /** What an engine of a test needs, all of its own; containers and network are removed when the test ends. */
