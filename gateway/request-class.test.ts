@@ -280,8 +280,12 @@ t.test("classify() remembers agents, however many come", async (t) => {
     for (const request of requests) classify(request, "/", false);
     return performance.now() - begun;
   };
-  const unknown = time((index) => `${filler}${index}`);
-  const known = time(() => filler);
+  const rounds = Array.from({ length: 7 }, (_, round) => ({
+    unknown: time((index) => `${round} ${filler}${index}`),
+    known: time(() => filler),
+  }));
+  const unknown = Math.min(...rounds.map((round) => round.unknown));
+  const known = Math.min(...rounds.map((round) => round.known));
   t.ok(known < unknown / 2, `${known} ms for one agent, ${unknown} ms for as many agents as requests`);
 });
 
