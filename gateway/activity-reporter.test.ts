@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { pino } from "pino";
 import t, { type Test } from "tap";
 import { ActivityLedger } from "./activity.ts";
@@ -15,8 +14,6 @@ async function open(t: Test, more: Partial<ActivityReporterOptions> = {}) {
     ledger,
     control: client,
     flushMs: 3_600_000,
-    socketIdleMs: 3_600_000,
-    bodyIdleMs: 3_600_000,
     logger: pino({ level: "silent" }),
     ...more,
   });
@@ -124,22 +121,4 @@ t.test("ActivityReporter.close() tells what is left, even behind a report under 
   gate.resolve(true);
   await Promise.all([flush, closed]);
   t.match(control.reports, [{ sandboxes: [{ requests: 1 }] }, { sandboxes: [{ requests: 1 }] }]);
-});
-
-t.test("ActivityReporter ends sockets and requests that carry nothing, each after its own time", async (t) => {
-  const { ledger, reporter, control } = await open(t, { socketIdleMs: 1_000, bodyIdleMs: 2_000 });
-  const ended: string[] = [];
-  const watched = (name: string, isSocket: boolean, silentFor: number) => {
-    const upgrade = isSocket ? { upgrade: { socket: undefined as never, bytes: Buffer.alloc(0), release() {} } } : {};
-    const activity = ledger.open(exchangeOf({}, {}, upgrade), true);
-    Object.assign(activity, { forwarded: true, lastDataAt: Date.now() - silentFor, end: () => ended.push(name) });
-  };
-  watched("a socket that is silent", true, 1_500);
-  watched("a socket that talks", true, 0);
-  watched("a request that is silent", false, 2_500);
-  watched("a request that is slow", false, 1_500);
-  const reported = once(control.called, "activity");
-  await reporter.flush();
-  await reported;
-  t.strictSame(ended, ["a socket that is silent", "a request that is silent"]);
 });

@@ -6,10 +6,6 @@ export type ActivityReporterOptions = {
   readonly ledger: ActivityLedger;
   readonly control: ControlClient;
   readonly flushMs: number;
-  /** WebSockets without a data frame for so long are ended. */
-  readonly socketIdleMs: number;
-  /** Uploads that stand still for so long are refused. */
-  readonly bodyIdleMs: number;
   readonly logger: Logger;
 };
 
@@ -44,10 +40,8 @@ export class ActivityReporter {
   }
 
   async #send(): Promise<void> {
-    const { ledger, control, logger, socketIdleMs, bodyIdleMs } = this.#options;
+    const { ledger, control, logger } = this.#options;
     const now = Date.now();
-    for (const activity of ledger.idleSince(now - socketIdleMs, true)) activity.end?.();
-    for (const activity of ledger.idleSince(now - bodyIdleMs, false)) activity.end?.();
     const report = ledger.report();
     if (report.sandboxes.length === 0 && now - this.#reportedAt < signOfLifeMs) return;
     try {

@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import { Client, type Dispatcher, Pool } from "undici";
+import { Client, type Dispatcher } from "undici";
 import {
   decodeKeyAnswer,
   decodeShareOutcome,
@@ -24,6 +24,7 @@ import {
   type WakeRequest,
 } from "#contract/gateway-api.ts";
 import type { SandboxId } from "#contract/sandbox-id.ts";
+import { UpstreamPool } from "./upstream-pool.ts";
 
 /** Control did not answer, or not in the words of the contract. `cause` is kept. */
 export class ControlUnavailableError extends Error {
@@ -38,11 +39,11 @@ const patience = { headersTimeout: 0, bodyTimeout: 0 };
 /** The gateway's calls to control over its unix socket. Every method throws ControlUnavailableError. */
 export class ControlClient {
   readonly #socketPath: string;
-  readonly #calls: Pool;
+  readonly #calls: UpstreamPool;
 
   constructor(socketPath: string) {
     this.#socketPath = socketPath;
-    this.#calls = new Pool(origin, { socketPath, connections: null, pipelining: 1, keepAliveTimeout: 4_000 });
+    this.#calls = new UpstreamPool(origin, { socketPath, keepAliveTimeout: 4_000 });
   }
 
   /** Yields the routes stream: a snapshot first, unless control can go on after `since` of the same epoch. */

@@ -70,8 +70,10 @@ export type ExchangeActivity = {
   forwarded: boolean;
   /** Its place among the open ones of its sandbox, once it has one. */
   place?: number;
-  /** Ends the exchange because nothing moves any more. */
+  /** Ends a socket, politely. */
   end?: () => void;
+  /** Told now and then, with the milliseconds since the last data: ends a request that stands still for longer than it may. */
+  standsStill?: (ms: number) => void;
 };
 
 export type Handler = (exchange: Exchange) => void;

@@ -16,6 +16,7 @@ import { edgeServer } from "./edge-server.ts";
 import { chain, type Exchange, type Target } from "./exchange.ts";
 import { Fences } from "./fences.ts";
 import { clientReader } from "./forwarded-headers.ts";
+import { watchIdle } from "./idle-watch.ts";
 import { access } from "./middlewares/access.ts";
 import { apiHost } from "./middlewares/api-host.ts";
 import { classify } from "./middlewares/classify.ts";
@@ -93,6 +94,7 @@ export async function openGateway(
       wake({ ...config, table, wakes, refuser, pages, mayWake, onWithdrawn: (id) => fences.acknowledge(id) }),
     ],
     forward({
+      ...config,
       pools,
       refuser,
       tunnel: tunnel({ ...config, refuser, isCurrent, isLeaving, open: tunnels }),
@@ -116,12 +118,11 @@ export async function openGateway(
   const { address: host, port } = server.address() as AddressInfo;
 
   const watching = watchRoutes({ control, table, admission, worker, logger }, stop.signal);
+  const idleWatch = watchIdle(ledger, config);
   const reporter = new ActivityReporter({
     ledger,
     control,
     flushMs: config.activityFlushMs,
-    socketIdleMs: config.socketIdleSeconds * 1000,
-    bodyIdleMs: config.bodyIdleSeconds * 1000,
     logger,
   });
 
@@ -150,6 +151,7 @@ export async function openGateway(
       stop.abort();
       await watching;
       evictions.close();
+      idleWatch[Symbol.dispose]();
       await reporter.close();
       await refusals.close();
       await api[Symbol.asyncDispose]();

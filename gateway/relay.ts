@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { Readable } from "node:stream";
-import type { Dispatcher } from "undici";
+import { type Dispatcher, errors } from "undici";
 import { type DownstreamPolicy, downstreamHeaders } from "./downstream-headers.ts";
 import type { Exchange } from "./exchange.ts";
 import { InterimAnswers } from "./interim-answers.ts";
@@ -9,15 +9,17 @@ import type { Refuser } from "./refuse.ts";
 import { requestBody } from "./request-body.ts";
 import { addTrailers } from "./trailers.ts";
 import { upstreamFailure } from "./upstream-failure.ts";
-import type { UpstreamHandler, UpstreamPool } from "./upstream-pool.ts";
+import type { UpstreamHandler } from "./upstream-pool.ts";
 import type { ConnectionError } from "./upstream-pools.ts";
 
 export type RelayOptions = {
-  readonly dispatcher: Pick<Dispatcher, "dispatch"> | UpstreamPool;
+  readonly dispatcher: Dispatcher;
   /** The request's, name and value in turn. */
   readonly headers: string[];
   readonly policy: DownstreamPolicy;
   readonly refuser: Refuser;
+  /** How long nothing may move before the head of the answer and behind it; absent: for ever. */
+  readonly patience?: { readonly headMs: number; readonly bodyMs: number };
 };
 
 /** Carries one plain request over a connection of the dispatcher, and its answer back. */
@@ -43,13 +45,16 @@ class Relay implements UpstreamHandler {
   }
 
   send(): void {
-    const { request, response, head } = this.#exchange;
+    const { request, response, head, activity } = this.#exchange;
     if (response.destroyed) return;
     this.#controller = undefined;
     this.isOver = false;
     response.on("close", this.#clientClosed);
     this.#body = head.body.kind === "none" ? null : requestBody(this.#exchange);
-    if (this.#exchange.activity) this.#exchange.activity.end = this.#clientStalled;
+    if (activity) {
+      activity.lastDataAt = Date.now();
+      activity.standsStill = this.#standsStill;
+    }
     this.#options.dispatcher.dispatch(
       {
         method: request.method as Dispatcher.HttpMethod,
@@ -66,6 +71,10 @@ class Relay implements UpstreamHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.#exchange.response.destroyed) controller.abort(new Error("the client is gone"));
+  }
+
+  onBodySent(): void {
+    if (this.#exchange.activity) this.#exchange.activity.lastDataAt = Date.now();
   }
 
   onResponseStarted(): void {
@@ -135,17 +144,21 @@ class Relay implements UpstreamHandler {
     if (request.httpVersionMinor > 0) response.writeInformation(status, headers);
   }
 
-  /** Nothing moves: the client stopped in the middle of its body or of its answer, or it is for the app to do something. */
-  readonly #clientStalled = () => {
+  /** Whoever should have done something is to blame: the client in the middle of its body or of its answer, or else the app. */
+  readonly #standsStill = (ms: number) => {
     const { request, response } = this.#exchange;
+    const { headMs, bodyMs } = this.#options.patience!;
     if (response.headersSent) {
-      if (response.writableNeedDrain) breakOff(this.#exchange);
-      return;
+      if (ms < bodyMs) return;
+      if (response.writableNeedDrain || response.writableEnded) breakOff(this.#exchange);
+      else this.#controller?.abort(new errors.BodyTimeoutError());
+    } else if (request.complete || (this.#body?.readableLength ?? 0) > 0) {
+      if (ms >= headMs) this.#controller?.abort(new errors.HeadersTimeoutError());
+    } else if (ms >= bodyMs) {
+      const detail = "The request's body did not arrive.";
+      this.#options.refuser.refuse(this.#exchange, "bad_request", { status: 408, detail });
+      this.#controller?.abort(new Error("the client stalled"));
     }
-    if (request.complete) return;
-    const detail = "The request's body did not arrive.";
-    this.#options.refuser.refuse(this.#exchange, "bad_request", { status: 408, detail });
-    this.#controller?.abort(new Error("the client stalled"));
   };
 
   readonly #clientClosed = () => {

@@ -1,4 +1,4 @@
-import { Client, type Dispatcher, errors } from "undici";
+import { Client, Dispatcher, errors } from "undici";
 
 /** So many that are idle are kept, connected or not. */
 const keptIdle = 64;
@@ -9,15 +9,15 @@ const keptIdle = 64;
  */
 type Connection = { readonly client: Client; isIdle: boolean };
 
-/** Hears of one exchange, and knows when nothing more will come of it. */
-export type UpstreamHandler = Dispatcher.DispatchHandler & { readonly isOver: boolean };
+/** Hears of one exchange, and may know when nothing more will come of it. */
+export type UpstreamHandler = Dispatcher.DispatchHandler & { readonly isOver?: boolean };
 
 /**
  * Connections to one origin, each with one request at a time, as many as are asked for. What undici's own Pool does, but
  * without a search among all of them for every request: the connection that was used last is taken first, and the ones
  * that nobody needs any more end by themselves.
  */
-export class UpstreamPool {
+export class UpstreamPool extends Dispatcher {
   readonly #origin: string;
   readonly #options: Client.Options;
   readonly #connections = new Set<Connection>();
@@ -25,20 +25,25 @@ export class UpstreamPool {
   #destroyed = false;
 
   constructor(origin: string, options: Client.Options) {
+    super();
     this.#origin = origin;
     this.#options = { ...options, pipelining: 1 };
   }
 
-  dispatch(options: Dispatcher.DispatchOptions, handler: UpstreamHandler): void {
-    // Whoever asks with a pool in hand that was dropped meanwhile learns of it as of a connection that ended.
-    if (this.#destroyed) return handler.onResponseError!(null as never, new errors.ClientDestroyedError());
+  override dispatch(options: Dispatcher.DispatchOptions, handler: UpstreamHandler): boolean {
+    if (this.#destroyed) {
+      // Whoever asks with a pool in hand that was dropped meanwhile learns of it as of a connection that ended.
+      handler.onResponseError!(null as never, new errors.ClientDestroyedError());
+      return true;
+    }
     const connection = this.#idle.pop() ?? this.#open();
     connection.isIdle = false;
     // A request that was refused before it was sent leaves its connection free, and no event tells so.
     if (connection.client.dispatch(options, handler) || handler.isOver) this.#release(connection);
+    return true;
   }
 
-  async destroy(): Promise<void> {
+  override async destroy(): Promise<void> {
     this.#destroyed = true;
     this.#idle.length = 0;
     await Promise.all([...this.#connections].map(({ client }) => client.destroy()));
@@ -61,6 +66,7 @@ export class UpstreamPool {
 
   /** One that ended while it was idle dials again when it is needed; a crowd that left is not kept. */
   #forget(connection: Connection): void {
+    if (connection.client.stats.size === 0) this.#release(connection);
     if (!connection.isIdle || this.#destroyed || this.#idle.length <= keptIdle) return;
     this.#idle.splice(this.#idle.indexOf(connection), 1);
     this.#connections.delete(connection);

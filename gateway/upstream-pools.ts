@@ -4,12 +4,6 @@ import type { Target } from "./exchange.ts";
 import { hearOut } from "./hear-out.ts";
 import { UpstreamPool } from "./upstream-pool.ts";
 
-export type UpstreamTimeouts = {
-  readonly connectTimeoutMs: number;
-  readonly headTimeoutSeconds: number;
-  readonly bodyIdleSeconds: number;
-};
-
 type Pools = { readonly run: number; readonly byPort: Map<number, UpstreamPool> };
 
 /** The largest head that an app may answer with, in bytes; Traefik takes as much. */
@@ -20,11 +14,11 @@ export const maxResponseHead = 1 << 20;
  * address, and another sandbox may have got this one.
  */
 export class UpstreamPools {
-  readonly #timeouts: UpstreamTimeouts;
+  readonly #connectTimeoutMs: number;
   readonly #pools = new Map<SandboxId, Pools>();
 
-  constructor(timeouts: UpstreamTimeouts) {
-    this.#timeouts = timeouts;
+  constructor({ connectTimeoutMs }: { readonly connectTimeoutMs: number }) {
+    this.#connectTimeoutMs = connectTimeoutMs;
   }
 
   /** The pool of this port, or undefined when the route has no endpoint for it. */
@@ -67,9 +61,10 @@ export class UpstreamPools {
 
   #open(origin: string): UpstreamPool {
     return new UpstreamPool(origin, {
-      connect: reuseTellingConnector(this.#timeouts.connectTimeoutMs),
-      headersTimeout: this.#timeouts.headTimeoutSeconds * 1000,
-      bodyTimeout: this.#timeouts.bodyIdleSeconds * 1000,
+      connect: reuseTellingConnector(this.#connectTimeoutMs),
+      // Whatever stands still is seen by `watchIdle`.
+      headersTimeout: 0,
+      bodyTimeout: 0,
       maxHeaderSize: maxResponseHead,
       // Node apps close idle connections after five seconds: be gone before that.
       keepAliveTimeout: 4_000,

@@ -189,3 +189,29 @@ t.test("an upload is not cut for being slow, on either side", async (t) => {
     client.socket.destroy();
   }
 });
+
+t.test("an app that takes no more of an upload: 504, long before its client would be blamed", async (t) => {
+  const { port, host } = await startPreview(t, (socket) => socket.pause(), { headTimeoutSeconds: 1 });
+  const client = new RawClient(port).send(`POST / HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${64 << 20}\r\n\r\n`);
+  client.send(Buffer.alloc(64 << 20));
+  await client.until(({ text }) => text.includes("upstream_timeout"));
+  t.match(client.text, /^HTTP\/1\.1 504 Gateway Timeout\r\n/);
+  client.socket.destroy();
+});
+
+t.test("the time in which a request was held is not the app's", async (t) => {
+  const app = await startApp(t, (socket) => {
+    socket.once("data", () => setTimeout(() => socket.end(ok), 500));
+  });
+  const test = await startGateway(t, { headTimeoutSeconds: 2 });
+  const route = routeTo(newId(), app, { status: "stopped" });
+  const host = await addRoute(test, route);
+  test.control.wake = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    return { outcome: "ready", route: test.control.publish({ ...route, status: "running", run: 2 }) };
+  };
+  t.match(
+    await new RawClient(test.port).send(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`).whole(),
+    /^HTTP\/1\.1 200 OK\r\n/,
+  );
+});

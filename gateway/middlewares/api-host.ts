@@ -1,9 +1,9 @@
-import { Pool } from "undici";
 import type { Exchange, Handler } from "../exchange.ts";
 import { openConnection } from "../own-connection.ts";
 import type { Refuser } from "../refuse.ts";
 import { relay } from "../relay.ts";
 import { apiHeaders } from "../upstream-headers.ts";
+import { UpstreamPool } from "../upstream-pool.ts";
 import { negotiate } from "./tunnel.ts";
 
 export type ApiHost = Handler & AsyncDisposable;
@@ -26,10 +26,8 @@ const upgradeSeconds = 300;
  */
 export function apiHost(options: ApiHostOptions): ApiHost {
   const { socketPath, refuser } = options;
-  const pool = new Pool("http://control", {
+  const pool = new UpstreamPool("http://control", {
     socketPath,
-    connections: null,
-    pipelining: 1,
     keepAliveTimeout: 4_000,
     // Control holds some calls open for as long as their callers like.
     headersTimeout: 0,

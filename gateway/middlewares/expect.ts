@@ -52,8 +52,8 @@ export function expectContinue(options: ExpectOptions): Handler {
       const known = failure.kind === "refused" ? failure : undefined;
       refuser.refuse(exchange, known?.code ?? "upstream_reset", known && { detail: known.detail });
     };
-    const clientStalled = () => {
-      if (request.complete || response.headersSent) return;
+    const standsStill = (ms: number) => {
+      if (ms < options.bodyIdleSeconds * 1000 || request.complete || response.headersSent) return;
       refuser.refuse(exchange, "bad_request", { status: 408, detail: "The request's body did not arrive." });
       upstream.request.destroy();
     };
@@ -71,7 +71,7 @@ export function expectContinue(options: ExpectOptions): Handler {
     );
     upstream.request.once("continue", () => {
       response.writeContinue();
-      if (activity) activity.end = clientStalled;
+      if (activity) activity.standsStill = standsStill;
     });
     relayAnswers(exchange, upstream.request, policy, fail);
   };

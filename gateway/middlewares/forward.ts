@@ -7,6 +7,10 @@ import type { UpstreamPools } from "../upstream-pools.ts";
 export type ForwardOptions = {
   readonly pools: UpstreamPools;
   readonly refuser: Refuser;
+  /** An app gets so long to begin its answer. */
+  readonly headTimeoutSeconds: number;
+  /** In the middle of a body nothing may move for so long. */
+  readonly bodyIdleSeconds: number;
   /** Carries upgrades. */
   readonly tunnel: Handler;
   /** Carries requests with a body that waits for `100 Continue`. */
@@ -14,7 +18,9 @@ export type ForwardOptions = {
 };
 
 /** The end of the chain: passes the exchange to the app and its answer back. */
-export function forward({ pools, refuser, tunnel, expectContinue }: ForwardOptions): Handler {
+export function forward(options: ForwardOptions): Handler {
+  const { pools, refuser, tunnel, expectContinue } = options;
+  const patience = { headMs: options.headTimeoutSeconds * 1000, bodyMs: options.bodyIdleSeconds * 1000 };
   return (exchange) => {
     if (exchange.activity) exchange.activity.forwarded = true;
     if (exchange.upgrade !== undefined) return tunnel(exchange);
@@ -24,6 +30,6 @@ export function forward({ pools, refuser, tunnel, expectContinue }: ForwardOptio
     if (dispatcher === undefined) return exchange.redial!(exchange);
     const noindex = target.route.wakePolicy.noindex ?? true;
     const policy = { noindex, host: exchange.head.host, cors: exchange.cors };
-    relay(exchange, { dispatcher, headers: upstreamHeaders(exchange, target), policy, refuser });
+    relay(exchange, { dispatcher, headers: upstreamHeaders(exchange, target), policy, refuser, patience });
   };
 }
