@@ -56,7 +56,7 @@ export class WrongAnswerError extends Error {
 export const wholeScale: Scale = {
   rounds: 7,
   secondsPerRound: 3,
-  warmUpSeconds: 3,
+  warmUpSeconds: 8,
   connections: 64,
   sockets: 10_000,
   settleSeconds: 2,
