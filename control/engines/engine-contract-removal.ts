@@ -1,6 +1,7 @@
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import type { Test } from "tap";
+import type { SandboxId } from "#contract/sandbox-id.ts";
 import {
   type ContractSetup,
   counterProgram,
@@ -108,20 +109,21 @@ function pauseContract(t: Test, setup: ContractSetup): void {
 }
 
 function memoryContract(t: Test, setup: ContractSetup): void {
-  t.test("memoryBytes() tells what a sandbox occupies, paused or not", async (t) => {
+  t.test("usage() tells what a sandbox occupies, paused or not", async (t) => {
     const { engine, spec, start } = await setup(t);
+    const memoryBytes = async (id: SandboxId) => (await engine.usage(id)).memory.usedBytes;
     const [small, large] = [spec(serverProgram), spec(`const held = Buffer.alloc(64e6, 1);${serverProgram}`)];
-    t.equal(await engine.memoryBytes(newId()), null);
+    t.equal(await memoryBytes(newId()), null);
     await engine.ensure(small);
-    t.equal(await engine.memoryBytes(small.id), null);
+    t.equal(await memoryBytes(small.id), null);
     await Promise.all([start(small), start(large)]);
     for (const { id } of [small, large]) await get((await engine.inspect(id)).endpoints[0]);
-    const [less, more] = [await engine.memoryBytes(small.id), await engine.memoryBytes(large.id)];
+    const [less, more] = [await memoryBytes(small.id), await memoryBytes(large.id)];
     t.ok(less !== null && less > 1e6 && less < 1e9, `${less}`);
     t.ok(more! - less! > 50e6, `${more} and ${less}`);
     if (!(await engine.capabilities()).pause) return;
     await engine.setDesired(large.id, "paused");
-    t.ok((await engine.memoryBytes(large.id))! > 50e6);
+    t.ok((await memoryBytes(large.id))! > 50e6);
   });
 
   t.test("a paused sandbox shows its log, and goes on after its memory was taken back", async (t) => {

@@ -37,11 +37,8 @@ export interface SandboxEngine {
   /** Every sandbox that this engine holds, whoever made it. */
   list(): Promise<readonly EngineState[]>;
 
-  /**
-   * What its processes occupy of the machine's memory, in bytes, without file pages that can be dropped; null where it
-   * is not up or nobody knows.
-   */
-  memoryBytes(id: SandboxId): Promise<number | null>;
+  /** What it takes of the machine, and how often it came to its limits in the present run. */
+  usage(id: SandboxId): Promise<EngineUsage>;
 
   /**
    * Changes the limit of a workspace's disk, in use too where that is possible, else with the next start; null is no limit.
@@ -106,6 +103,37 @@ export type EngineCapabilities = {
   readonly terminal: boolean;
   /** Facts for an operator, such as the API version, limits the daemon lowers, runtimes. */
   readonly details: Readonly<Record<string, string>>;
+};
+
+/** null wherever the sandbox is not up, nobody counts or nothing limits. */
+export type EngineUsage = {
+  readonly memory: {
+    /** What its processes occupy, without file pages that can be dropped. */
+    readonly usedBytes: number | null;
+    readonly limitBytes: number | null;
+    /** How often more was asked for than there was: the kernel found some, or ended a process. */
+    readonly refused: number | null;
+  };
+  readonly processes: {
+    readonly count: number | null;
+    readonly limit: number | null;
+    /** How many could not be started. */
+    readonly refused: number | null;
+  };
+  readonly cpu: {
+    readonly usedSeconds: number | null;
+    /** Cores. */
+    readonly limit: number | null;
+    /** How long its processes were held back because it had used up its share. */
+    readonly throttledSeconds: number | null;
+  };
+};
+
+/** What is known of a sandbox that is not up, or where nobody counts. */
+export const unknownUsage: EngineUsage = {
+  memory: { usedBytes: null, limitBytes: null, refused: null },
+  processes: { count: null, limit: null, refused: null },
+  cpu: { usedSeconds: null, limit: null, throttledSeconds: null },
 };
 
 /** Bytes; null: nobody counts, or no limit. */

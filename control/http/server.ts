@@ -39,6 +39,7 @@ import { shortRoutes } from "./routes/short.ts";
 import { snapshotRoutes } from "./routes/snapshots.ts";
 import { templateRoutes } from "./routes/templates.ts";
 import { terminalRoutes } from "./routes/terminal.ts";
+import { usageRoutes } from "./routes/usage.ts";
 import { watchRoutes } from "./routes/watch-files.ts";
 import { compileValidator } from "./validation.ts";
 
@@ -133,6 +134,7 @@ export async function buildServer(api: Api, door: Door, logger: Logger): Promise
     auditRoutes(routes, api, streams);
     certificateRoutes(routes, api);
     diskRoutes(routes, api);
+    usageRoutes(routes, api);
     backupRoutes(routes, api);
     egressRoutes(routes, api);
     engineRoutes(routes, api);

@@ -1,3 +1,4 @@
+import { unknownUsage } from "../engines/sandbox-engine.ts";
 import { availablePercent, type HostMemory } from "../host-memory.ts";
 import type { Collaborators } from "./collaborators.ts";
 import type { DrainKind } from "./drain.ts";
@@ -38,7 +39,8 @@ async function weigh(use: Collaborators): Promise<Weighed[]> {
   const queue = up.values();
   const weighSome = async () => {
     for (const sandbox of queue) {
-      const bytes = await use.engine.memoryBytes(sandbox.id).catch(() => null);
+      const usage = await use.engine.usage(sandbox.id).catch(() => unknownUsage);
+      const bytes = usage.memory.usedBytes;
       weighed.push({ id: sandbox.id, bytes, lastUse: lastUse(sandbox), spare: isSpare(use, sandbox) });
     }
   };

@@ -8,13 +8,14 @@ import type {
   EngineExit,
   EngineState,
   EngineTerminal,
+  EngineUsage,
   ExecCommand,
   ExecEvent,
   LogLine,
   SandboxEngine,
   SandboxSpec,
 } from "../engines/sandbox-engine.ts";
-import { EngineError } from "../engines/sandbox-engine.ts";
+import { EngineError, unknownUsage } from "../engines/sandbox-engine.ts";
 
 type Held = { readonly begun: Promise<void>; readonly release: () => void };
 type Gate = { begun: () => void; released: Promise<void> };
@@ -118,8 +119,8 @@ export class MemoryEngine implements SandboxEngine {
     return [...this.states.values()];
   }
 
-  async memoryBytes(id: SandboxId): Promise<number | null> {
-    return this.memory.get(id) ?? null;
+  async usage(id: SandboxId): Promise<EngineUsage> {
+    return { ...unknownUsage, memory: { ...unknownUsage.memory, usedBytes: this.memory.get(id) ?? null } };
   }
 
   async reclaim(): Promise<void> {

@@ -29,11 +29,15 @@ for (const runtime of testRuntimes) {
         child.once("spawn", () => { all.push(child); more(); });
       })();
       setInterval(() => {}, 1000);`;
-      const report = await sibling.servesDuring(t, attack(it, it.spec(bomb, { memoryMaxBytes: 1024 * mib })));
+      const spec = it.spec(bomb, { memoryMaxBytes: 1024 * mib });
+      const report = await sibling.servesDuring(t, attack(it, spec));
       // gVisor's own threads count as well: it ends, and takes nobody along.
       if (report.ended && runtime === "runsc") return;
       t.equal(report.refusal, "EAGAIN");
       t.ok(Number(report.processes) > 900 && Number(report.processes) < 1024, `${report.processes} processes`);
+      const { processes } = await it.engine.usage(spec.id);
+      t.equal(processes.limit, 1024);
+      t.ok(processes.count! > 900 && processes.refused! > 0, JSON.stringify(processes));
     });
 
     t.test("of memory ends for want of memory", async (t) => {
@@ -121,7 +125,11 @@ for (const runtime of testRuntimes) {
       }, 500);`;
       const unbounded = await sibling.servesDuring(t, attack(it, it.spec(bomb)));
       t.ok(Number(unbounded.cores) > 0, `${unbounded.cores} cores without a limit`);
-      const bounded = await sibling.servesDuring(t, attack(it, it.spec(bomb, { cpu: 0.5 })));
+      const spec = it.spec(bomb, { cpu: 0.5 });
+      const bounded = await sibling.servesDuring(t, attack(it, spec));
+      const { cpu } = await it.engine.usage(spec.id);
+      t.equal(cpu.limit, 0.5);
+      t.ok(cpu.throttledSeconds! > 0 && cpu.usedSeconds! > 1, JSON.stringify(cpu));
       // gVisor only guesses what its processes spend.
       if (runtime === null) t.ok(Number(bounded.cores) < 0.65, `${bounded.cores} cores of 0.5`);
     });

@@ -46,15 +46,6 @@ export async function stop(container: Docker.Container, graceSeconds: number): P
   }
 }
 
-/** What a container occupies, in bytes, without file pages that nobody used lately; null unless it is up. */
-export async function memoryUse(container: Docker.Container): Promise<number | null> {
-  const { memory_stats: memory } = await container.stats({ stream: false, "one-shot": true });
-  if (memory?.usage === undefined) return null;
-  // The names of cgroup v2 and of v1.
-  const { inactive_file, total_inactive_file } = memory.stats as Record<string, number | undefined>;
-  return Math.max(0, memory.usage - (inactive_file ?? total_inactive_file ?? 0));
-}
-
 /** Ends and removes a container with the volumes that are its own; absent is fine. */
 export async function removeContainer(docker: Docker, nameOrId: string): Promise<void> {
   const container = docker.getContainer(nameOrId);

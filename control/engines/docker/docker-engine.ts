@@ -15,15 +15,17 @@ import {
   type EngineNetwork,
   type EngineState,
   type EngineTerminal,
+  type EngineUsage,
   type ExecCommand,
   type ExecEvent,
   type LogLine,
   type SandboxEngine,
   type SandboxSpec,
   type TerminalSize,
+  unknownUsage,
 } from "../sandbox-engine.ts";
 import type { SecretOpener } from "../sealed-environment.ts";
-import { inspectImage, isGone, memoryUse, pause, removeContainer, run, stop } from "./container-calls.ts";
+import { inspectImage, isGone, pause, removeContainer, run, stop } from "./container-calls.ts";
 import { type ContainerEvent, ContainerEvents } from "./container-events.ts";
 import { execInContainer } from "./container-exec.ts";
 import { containerListeners } from "./container-listeners.ts";
@@ -37,6 +39,7 @@ import {
 } from "./container-options.ts";
 import { toEngineState, toExit } from "./container-state.ts";
 import { openContainerTerminal } from "./container-terminal.ts";
+import { containerUsage } from "./container-usage.ts";
 import { DaemonFacts } from "./daemon-facts.ts";
 import { DockerClient } from "./docker-client.ts";
 import { removeAbandonedHelpers } from "./helper-container.ts";
@@ -249,11 +252,11 @@ class DockerEngine implements SandboxEngine {
     return states.filter(({ state }) => state !== "missing");
   }
 
-  async memoryBytes(id: SandboxId): Promise<number | null> {
+  async usage(id: SandboxId): Promise<EngineUsage> {
     try {
-      return await this.#client.use((docker) => memoryUse(docker.getContainer(containerName(id))));
+      return await this.#client.use((docker) => containerUsage(docker.getContainer(containerName(id))));
     } catch (error) {
-      if (isGone(error)) return null;
+      if (isGone(error)) return unknownUsage;
       throw error;
     }
   }

@@ -13,12 +13,14 @@ import {
   type EngineEvent,
   type EngineState,
   type EngineTerminal,
+  type EngineUsage,
   type ExecCommand,
   type ExecEvent,
   type LogLine,
   type SandboxEngine,
   type SandboxSpec,
   type TerminalSize,
+  unknownUsage,
 } from "../sandbox-engine.ts";
 import type { SecretOpener } from "../sealed-environment.ts";
 import { FreePorts } from "./free-ports.ts";
@@ -138,8 +140,9 @@ class ProcessEngine implements SandboxEngine {
     return [...this.#sandboxes.values()].map((sandbox) => sandbox.state());
   }
 
-  async memoryBytes(id: SandboxId): Promise<number | null> {
-    return this.#sandboxes.get(id)?.memoryBytes() ?? null;
+  async usage(id: SandboxId): Promise<EngineUsage> {
+    const usedBytes = this.#sandboxes.get(id)?.memoryBytes() ?? null;
+    return { ...unknownUsage, memory: { ...unknownUsage.memory, usedBytes } };
   }
 
   async reclaim(): Promise<void> {
