@@ -5,6 +5,8 @@ import { request } from "undici";
 import { WebSocket } from "ws";
 import { hasTerminals } from "../control/engines/process/process-terminal.ts";
 import { domain, openPair } from "./pair.ts";
+import { missingPart } from "./parts/parts.ts";
+import { openSleeper } from "./sleeper.ts";
 
 const secret = "secret-of-an-integrator";
 const host = `api.preview.${domain}`;
@@ -72,4 +74,26 @@ t.test("files go over the API host as they are, in both directions", async (t) =
   t.ok(Buffer.from(await got.body.arrayBuffer()).equals(bytes));
   const archive = await request(`http://${gateway}${path}/export`, { headers });
   t.equal(Buffer.from(await archive.body.arrayBuffer()).toString("latin1", 0, 4), "PK\x03\x04");
+});
+
+t.test("a repository that is cloned into a container is served by it", { skip: missingPart("images") }, async (t) => {
+  await using sleeper = await openSleeper("docker");
+  const { pair } = sleeper;
+  const id = await pair.create({});
+  const repository = "/home/sandbox/repository";
+  const cmd = `set -e
+    git init --quiet --initial-branch main ${repository} && cd ${repository}
+    echo '<p>cloned' > index.html && git add .
+    git -c user.name=a -c user.email=a@example.com commit --quiet --message first`;
+  const made = JSON.parse(await pair.call("POST", `/v1/sandboxes/${id}/exec`, { cmd }));
+  t.equal(made.exit_code, 0, made.stderr);
+  await pair.sleep(id, "stop");
+  const url = `file://${repository}`;
+  const cloned = JSON.parse(await pair.call("POST", `/v1/sandboxes/${id}/clone`, { url }));
+  t.match(cloned, { path: "/home/sandbox/workspace/app", commit: /^[0-9a-f]{40}$/ });
+  await t.rejects(pair.call("POST", `/v1/sandboxes/${id}/clone`, { url }), /422.*not an empty directory/);
+  // Until the supervisor has seen the files it shows a page of its own.
+  let { status, text } = await pair.ask(id);
+  while (!text.includes("<p>cloned")) ({ status, text } = await pair.ask(id));
+  t.equal(status, 200);
 });
