@@ -6,7 +6,7 @@ import { describeMachine, formatJson, formatTable } from "./report.ts";
 import { type Measurement, type Scale, type Scenario, shortScale, wholeScale } from "./scenario.ts";
 import { scenarios } from "./scenarios/scenarios.ts";
 
-const usage = `npm run bench -- [scenario …] [--rounds N] [--seconds N] [--short] [--json FILE] [--svg FILE] [--profile DIRECTORY]
+const usage = `npm run bench -- [scenario …] [--rounds N] [--seconds N] [--containers N] [--short] [--json FILE] [--svg FILE] [--profile DIRECTORY]
 Scenarios: ${scenarios.map(({ name }) => name).join(", ")}`;
 
 for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => process.exit(1));
@@ -39,6 +39,7 @@ function readArguments() {
     options: {
       rounds: { type: "string" },
       seconds: { type: "string" },
+      containers: { type: "string" },
       short: { type: "boolean", default: false },
       json: { type: "string" },
       svg: { type: "string" },
@@ -48,13 +49,15 @@ function readArguments() {
   });
 }
 
-function scaleFrom({ short, rounds, seconds }: { short: boolean; rounds?: string; seconds?: string }): Scale {
+function scaleFrom(values: ReturnType<typeof readArguments>["values"]): Scale {
+  const { short, rounds, seconds, containers } = values;
   const scale = short ? shortScale : wholeScale;
   return {
     ...scale,
     rounds: Number(rounds ?? scale.rounds),
     wakes: Number(rounds ?? scale.wakes),
     secondsPerRound: Number(seconds ?? scale.secondsPerRound),
+    networks: Number(containers ?? scale.networks),
   };
 }
 
