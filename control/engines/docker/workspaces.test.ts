@@ -4,7 +4,7 @@ import { join } from "node:path";
 import t, { type Test } from "tap";
 import { unpack } from "./workspaces.ts";
 
-type Entry = { name: string; type?: "0" | "1" | "2" | "5"; mode?: number; link?: string; content?: string };
+type Entry = { name: string; type?: "0" | "1" | "2" | "3" | "4" | "5" | "6"; mode?: number; link?: string; content?: string };
 
 /** A ustar archive (POSIX.1-1988) with entries that no well-meant tool would write. */
 function tar(entries: readonly Entry[]): Buffer {
@@ -81,3 +81,14 @@ t.test("unpack() refuses a hard link out of the workspace", async (t) => {
   const { done } = await unpacked(t, [{ name: "skel-sandbox/shadow", type: "1", link: "../../../etc/shadow" }]);
   await t.rejects(done);
 });
+
+for (const [what, type] of [
+  ["device", "3"],
+  ["disk", "4"],
+  ["pipe", "6"],
+] as const) {
+  t.test(`unpack() refuses a ${what}`, async (t) => {
+    const { done } = await unpacked(t, [{ name: `skel-sandbox/${what}`, type }]);
+    await t.rejects(done, /unsupported type/);
+  });
+}
