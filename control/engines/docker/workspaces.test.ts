@@ -4,7 +4,13 @@ import { join } from "node:path";
 import t, { type Test } from "tap";
 import { unpack } from "./workspaces.ts";
 
-type Entry = { name: string; type?: "0" | "1" | "2" | "3" | "4" | "5" | "6"; mode?: number; link?: string; content?: string };
+type Entry = {
+  name: string;
+  type?: "0" | "1" | "2" | "3" | "4" | "5" | "6";
+  mode?: number;
+  link?: string;
+  content?: string;
+};
 
 /** A ustar archive (POSIX.1-1988) with entries that no well-meant tool would write. */
 function tar(entries: readonly Entry[]): Buffer {
