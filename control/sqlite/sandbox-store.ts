@@ -200,40 +200,37 @@ type Row = {
   readonly removing: string | null;
 };
 
+type StoredField = keyof Omit<SandboxPolicy, "external">;
+
+/** What the column `policy` holds: all of it, or the types say so. */
+const policyFields = Object.keys({
+  ports: 0,
+  image: 0,
+  cmd: 0,
+  env: 0,
+  sealedEnv: 0,
+  visibility: 0,
+  idlePolicy: 0,
+  idleSeconds: 0,
+  sleepMode: 0,
+  memoryHigh: 0,
+  memoryMax: 0,
+  cpu: 0,
+  runtime: 0,
+  disk: 0,
+  hostPolicy: 0,
+  hostPolicyByPort: 0,
+  wakePolicy: 0,
+  cors: 0,
+  schedule: 0,
+  snapshots: 0,
+  fromSnapshot: 0,
+  egressAllow: 0,
+  labels: 0,
+} satisfies Record<StoredField, 0>) as StoredField[];
+
 function toRow(sandbox: Sandbox): Row {
-  const { ports, image, cmd, env, sealedEnv, visibility, idlePolicy, idleSeconds, sleepMode, memoryHigh, memoryMax } =
-    sandbox;
-  const {
-    cpu,
-    runtime,
-    disk,
-    hostPolicy,
-    hostPolicyByPort,
-    wakePolicy,
-    cors,
-    schedule,
-    snapshots,
-    fromSnapshot,
-    egressAllow,
-    labels,
-  } = sandbox;
-  const policy: Omit<SandboxPolicy, "external"> = {
-    ...{ ports, image, cmd, env, sealedEnv, visibility, idlePolicy, idleSeconds, sleepMode, memoryHigh, memoryMax },
-    ...{
-      cpu,
-      runtime,
-      disk,
-      hostPolicy,
-      hostPolicyByPort,
-      wakePolicy,
-      cors,
-      schedule,
-      snapshots,
-      fromSnapshot,
-      egressAllow,
-      labels,
-    },
-  };
+  const policy = Object.fromEntries(policyFields.map((field) => [field, sandbox[field]]));
   return {
     id: sandbox.id,
     status: sandbox.status,
