@@ -24,7 +24,10 @@ export const networks: Scenario = {
     for (const layout of [oneBridge, bridgeEach]) {
       note(`${count} sandboxes, ${layout.name}`);
       await using fleet = new Fleet();
-      results.push(...(await measure(layout, fleet, count)));
+      const measured = await measure(layout, fleet, count);
+      // Many of them take so long that the first half shall not be lost with the second.
+      for (const { name, value, unit } of measured) note(`${name}: ${value.toFixed(1)} ${unit}`);
+      results.push(...measured);
     }
     note("ports of a bridge");
     results.push({ name: "networks: ports of one bridge, at most", value: await mostPorts(), unit: "" });
