@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Logger } from "pino";
 import { BtrfsQuota } from "./btrfs-quota.ts";
 import { type DiskDriver, type DiskQuota, DiskQuotaError, diskDrivers, NoQuota } from "./disk-quota.ts";
@@ -87,13 +87,24 @@ const makers: Readonly<Record<DiskDriver, (place: Place) => Promise<DiskQuota>>>
     return new BtrfsQuota({ workspaces, tool });
   },
 
-  async xfs({ workspaces, tool }) {
+  /** Limits a small one, and sees what is told of it: everybody may read what quotas there are. */
+  async xfs({ workspaces, dataDir, tool }) {
     const mount = mountOf(await readMounts(), workspaces);
     if (mount?.type !== "xfs") throw new Error(`the data directory is on ${mount?.type}`);
     if (!mount.options.some((option) => option === "prjquota" || option === "pquota")) {
       throw new Error(`${mount.path} is mounted without prjquota`);
     }
-    await tool("xfs_quota", "-x", "-c", "state -p", mount.path);
+    const trial = join(dataDir, `.disk-trial-${randomUUID()}`);
+    const id = basename(trial);
+    const quota = new XfsQuota({ workspaces: trial, mount: mount.path, tool });
+    try {
+      await quota.prepare(join(trial, "seed"));
+      await quota.place(id, join(trial, "seed"), 2 ** 20);
+      if ((await quota.use(id))?.limit !== 2 ** 20) throw new Error("a limit is not kept");
+      await quota.remove(id);
+    } finally {
+      await rm(trial, { recursive: true, force: true });
+    }
     return new XfsQuota({ workspaces, mount: mount.path, tool });
   },
 };
