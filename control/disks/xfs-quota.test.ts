@@ -72,7 +72,7 @@ t.test("XfsQuota makes the symbolic links of what enters a project anew", async 
   t.equal(readlinkSync(join(place, "link")), "nowhere");
   t.same(readdirSync(place), ["link"]);
   t.not(after.ino, before.ino);
-  t.equal(Math.trunc(after.mtimeMs), Math.trunc(before.mtimeMs));
+  t.ok(Math.abs(after.mtimeMs - before.mtimeMs) < 2);
 });
 
 t.test("XfsQuota.replace() takes the limit away when it is done, and not before", async (t) => {
