@@ -26,8 +26,10 @@ export class Program {
   #more = Promise.withResolvers<void>();
   readonly #listening = new Map<string, PromiseWithResolvers<string>>();
 
-  constructor(t: Test, name: "control" | "gateway", env: NodeJS.ProcessEnv) {
-    this.child = spawn(process.execPath, [join(root, name, "main.ts")], {
+  /** The prefix stands before its command, such as a namespace's. */
+  constructor(t: Test, name: "control" | "gateway", env: NodeJS.ProcessEnv, prefix: readonly string[] = []) {
+    const [program = "", ...args] = [...prefix, process.execPath, join(root, name, "main.ts")];
+    this.child = spawn(program, args, {
       env: { PATH: process.env.PATH, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
