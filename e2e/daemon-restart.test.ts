@@ -9,7 +9,7 @@ import { OwnDaemon } from "./own-daemon.ts";
 import { missingPart } from "./parts/parts.ts";
 import { Program } from "./stack.ts";
 
-const image = "node:24-bookworm-slim";
+const image = "restarts/node";
 const network = "restarts";
 const table = egressTable(network);
 
@@ -33,10 +33,10 @@ const asker = `
 
 type Answer = { readonly status: number; readonly text: string };
 
-t.test("a Docker daemon that restarts", { skip: missingPart("images", "nftables") }, async (whole) => {
+t.test("a Docker daemon that restarts", { skip: missingPart("dockerd", "nftables") }, async (whole) => {
   const directory = newDirectory(whole);
   const daemon = await OwnDaemon.open(whole);
-  await daemon.copyImage(image);
+  await daemon.importNode(image);
   const shared = {
     PREVIEW_DOMAIN: "restarts.test",
     SANDBOXD_DATA_DIR: directory,
@@ -67,8 +67,8 @@ t.test("a Docker daemon that restarts", { skip: missingPart("images", "nftables"
     ask(method, `http://${api}${path}`, "", body ? JSON.stringify(body) : "");
   const get = async (path: string) => JSON.parse((await call("GET", path)).text);
 
-  const created = await call("POST", "/v1/sandboxes", { ports: [3000], cmd: ["node", "-e", app] });
-  whole.equal(created.status, 201, created.text);
+  const created = await call("POST", "/v1/sandboxes", { ports: [3000], cmd: [process.execPath, "-e", app] });
+  whole.equal(created.status, 201);
   const { id, previews } = JSON.parse(created.text);
   const { bridge } = await get("/v1/egress");
   const [{ addr_info }] = JSON.parse(await daemon.run("ip", "-json", "-4", "addr", "show", bridge));

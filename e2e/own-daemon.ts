@@ -6,7 +6,6 @@ import { join } from "node:path";
 import type { Test } from "tap";
 import { openNamespace, run } from "../control/egress/testing/namespace.ts";
 import { until } from "../control/engines/engine-under-test.ts";
-import { dockerSocket } from "./parts/parts.ts";
 
 /** What dockerd gives its containers and itself, and some more. */
 const patienceMs = 40_000;
@@ -52,14 +51,20 @@ export class OwnDaemon {
     return run("docker", "--host", `unix://${this.socketPath}`, ...command);
   }
 
-  /** Takes an image over from this machine's daemon. */
-  async copyImage(image: string): Promise<void> {
-    const [from, to] = [dockerSocket, this.socketPath].map((socket) => ["--host", `unix://${socket}`]);
-    const save = spawn("docker", [...from!, "save", image], { stdio: ["ignore", "pipe", "inherit"] });
-    const load = spawn("docker", [...to!, "load"], { stdio: [save.stdout, "ignore", "inherit"] });
-    save.stdout.destroy();
-    const codes = await Promise.all([save, load].map(async (child) => (await once(child, "exit"))[0]));
-    if (codes.some((code) => code !== 0)) throw new Error(`Cannot copy ${image}: ${codes}`);
+  /** Makes an image of this machine's Node and its libraries, at their own paths: it is copied faster than a whole system. */
+  async importNode(image: string): Promise<void> {
+    const libraries = (await run("ldd", process.execPath)).match(/\/\S+/g) ?? [];
+    const files = [process.execPath, ...libraries].map((file) => file.slice(1));
+    const pack = spawn("tar", ["--create", "--dereference", "--directory", "/", ...files], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const take = spawn("docker", ["--host", `unix://${this.socketPath}`, "import", "-", image], {
+      stdio: [pack.stdout, "ignore", "inherit"],
+    });
+    // It is the other one's now, who must see its end.
+    pack.stdout.destroy();
+    const codes = await Promise.all([pack, take].map(async (child) => (await once(child, "exit"))[0]));
+    if (codes.some((code) => code !== 0)) throw new Error(`Cannot make ${image}: ${codes}`);
   }
 
   /** Resolves when it answers. */

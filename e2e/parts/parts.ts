@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 
 export type Part =
   | "docker"
+  | "dockerd"
   | "images"
   | "compose"
   | "traefik"
@@ -80,6 +81,8 @@ function look(part: Part): string {
   switch (part) {
     case "docker":
       return answers(["version"]) ? "" : `Docker engine does not answer on ${dockerSocket}: run ${engineCommands()}`;
+    case "dockerd":
+      return missingProgram("dockerd") || reasonOf("root");
     case "images":
       return (
         reasonOf("docker") ||
@@ -127,9 +130,9 @@ function missingFile(path: string): string {
   }
 }
 
-/** Of PATH. */
+/** Of PATH, or where Debian keeps what is root's. */
 function missingProgram(name: string): string {
-  const places = (process.env.PATH ?? "").split(":").map((directory) => `${directory}/${name}`);
+  const places = `${process.env.PATH ?? ""}:/usr/sbin:/sbin`.split(":").map((directory) => `${directory}/${name}`);
   return places.some((path) => missingFile(path) === "") ? "" : `${name} is missing: run \`npm run parts\``;
 }
 
