@@ -105,18 +105,23 @@ t.test("a Docker daemon that restarts", { skip: missingPart("dockerd", "nftables
   await whole.test("rules that went while it was away come back by themselves", async (t) => {
     await daemon.stop();
     await daemon.run("nft", "flush", "ruleset");
-    t.strictSame(await tables(), []);
     await daemon.start();
     await until("the rules", async () => (await tables()).length === walls.length);
     t.match(await get("/v1/egress"), { installed: true, problem: null });
     t.same(await dial(), { status: 200, text: "silence" });
   });
 
-  await whole.test("rules that went with it are there again before the sandbox is", async (t) => {
+  await whole.test("rules that control misses are there again before the sandbox is", async (t) => {
     await daemon.stop();
     await daemon.run("nft", "flush", "ruleset");
+    await until("the loss seen", async () => !(await get("/v1/egress")).installed);
     await daemon.start();
-    t.same(await dial(), { status: 200, text: "silence" });
+    // An app that ended several times in a row is not started at once, whoever ended it.
+    const answer = await until("an answer of the app", async () => {
+      const asked = await dial();
+      return asked.status === 200 && asked;
+    });
+    t.equal(answer.text, "silence");
     t.strictSame(await tables(), walls);
   });
 

@@ -27,8 +27,9 @@ export class OwnDaemon {
     const { name } = await openNamespace(t);
     const directory = await mkdtemp("/tmp/own-");
     t.teardown(() => rm(directory, { recursive: true, force: true }));
-    // `ip netns exec` has a /sys without the control groups that dockerd needs.
-    const daemon = new OwnDaemon(directory, ["nsenter", `--net=/run/netns/${name}`]);
+    // `ip netns exec` has a /sys without the control groups that dockerd needs. All of it ends with whoever started it.
+    const prefix = ["setpriv", "--pdeathsig", "TERM", "nsenter", `--net=/run/netns/${name}`];
+    const daemon = new OwnDaemon(directory, prefix);
     t.teardown(() => daemon.#remove());
     await daemon.run("ip", "link", "set", "lo", "up");
     await daemon.start();
@@ -70,8 +71,8 @@ export class OwnDaemon {
   /** Resolves when it answers. */
   async start(): Promise<void> {
     const at = (name: string) => join(this.#directory, name);
-    // Its mounts are in a namespace that ends with it; and it ends with whoever started it.
-    const ownMounts = ["unshare", "--mount", "--propagation", "slave", "setpriv", "--pdeathsig", "TERM"];
+    // They end with it.
+    const ownMounts = ["unshare", "--mount", "--propagation", "slave"];
     const places = ["--data-root", at("data"), "--exec-root", at("exec"), "--pidfile", at("pid")];
     const command = ["dockerd", ...places, "--host", `unix://${this.socketPath}`];
     const [program = "", ...args] = [...this.prefix, ...ownMounts, ...command];
