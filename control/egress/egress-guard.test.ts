@@ -101,6 +101,17 @@ t.test(
   },
 );
 
+t.test("EgressGuard looks for its rules before each start", { skip: missingPart("nftables") }, async (t) => {
+  const { namespace, nft, list } = await inNamespace(t);
+  const it = guard(nft);
+  await it.ready();
+  const installed = await list();
+  await namespace.run("nft", "flush", "ruleset");
+  await Promise.all([it.ready(), it.ready()]);
+  t.equal(await list(), installed);
+  t.match(it.status(), { installed: true, reinstalls: 1 });
+});
+
 t.test(
   "EgressGuard takes over tables that do not go together with its own",
   { skip: missingPart("nftables") },

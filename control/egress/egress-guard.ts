@@ -54,6 +54,8 @@ export class EgressGuard implements Egress {
   #work: Promise<unknown> = Promise.resolve();
   /** An installation that has not begun yet: it takes everything with it that changes until then. */
   #due: Promise<void> | undefined;
+  /** The same of a look. */
+  #dueCheck: Promise<void> | undefined;
 
   constructor(options: EgressGuardOptions) {
     this.#options = options;
@@ -61,10 +63,7 @@ export class EgressGuard implements Egress {
   }
 
   async ready(): Promise<void> {
-    if (this.#failure === null) return;
-    await this.#oneByOne(async () => {
-      if (this.#failure !== null) await this.#install();
-    });
+    await this.#checkSoon();
     const failure: Error | null = this.#failure;
     if (failure === null || this.#options.config.mode === "observe") return;
     // An engine that is away is no fault of the rules.
@@ -111,11 +110,7 @@ export class EgressGuard implements Egress {
       const place = await this.#findPlace().catch(() => undefined);
       const isElsewhere =
         place !== undefined && JSON.stringify(place, withBigInts) !== JSON.stringify(this.#place, withBigInts);
-      const isIntact = await this.#look();
-      const isLost = this.#failure === null && !isIntact;
-      if (isLost) this.#reportLoss();
-      if (isNews || isElsewhere || !isIntact || this.#failure !== null) await this.#install();
-      if (isLost && this.#failure === null) this.#reinstalls += 1;
+      await this.#check(isNews || isElsewhere);
     });
   }
 
@@ -159,6 +154,24 @@ export class EgressGuard implements Egress {
     await this.#installSoon();
     // What was late comes into force with its answer.
     void looked.then((isNews) => (isNews ? this.#installSoon() : undefined));
+  }
+
+  /** A firewall may have been loaded anew since the last look. Starts that come together share one look. */
+  #checkSoon(): Promise<void> {
+    this.#dueCheck ??= this.#oneByOne(async () => {
+      this.#dueCheck = undefined;
+      await this.#check(false);
+    });
+    return this.#dueCheck;
+  }
+
+  /** Looks whether the tables are what they should be, and makes them so; in any case when there is news. */
+  async #check(isNews: boolean): Promise<void> {
+    const isIntact = await this.#look();
+    const isLost = this.#failure === null && !isIntact;
+    if (isLost) this.#reportLoss();
+    if (isNews || !isIntact || this.#failure !== null) await this.#install();
+    if (isLost && this.#failure === null) this.#reinstalls += 1;
   }
 
   #installSoon(): Promise<void> {
