@@ -67,8 +67,8 @@ t.test("a Docker daemon that restarts", { skip: missingPart("dockerd", "nftables
     ask(method, `http://${api}${path}`, "", body ? JSON.stringify(body) : "");
   const get = async (path: string) => JSON.parse((await call("GET", path)).text);
 
-  const created = await call("POST", "/v1/sandboxes", { ports: [3000], cmd: [process.execPath, "-e", app] });
-  whole.equal(created.status, 201);
+  const created = await call("POST", "/v1/sandboxes", { ports: [3000], cmd: ["/usr/local/bin/node", "-e", app] });
+  whole.equal(created.status, 201, created.text);
   const { id, previews } = JSON.parse(created.text);
   const { bridge } = await get("/v1/egress");
   const [{ addr_info }] = JSON.parse(await daemon.run("ip", "-json", "-4", "addr", "show", bridge));

@@ -52,11 +52,15 @@ export class OwnDaemon {
     return run("docker", "--host", `unix://${this.socketPath}`, ...command);
   }
 
-  /** Makes an image of this machine's Node and its libraries, at their own paths: it is copied faster than a whole system. */
+  /**
+   * Makes an image of this machine's Node, as /usr/local/bin/node, and its libraries at their own paths: it is copied faster
+   * than a whole system. Node may lie below /tmp, which a sandbox has another one of.
+   */
   async importNode(image: string): Promise<void> {
     const libraries = (await run("ldd", process.execPath)).match(/\/\S+/g) ?? [];
     const files = [process.execPath, ...libraries].map((file) => file.slice(1));
-    const pack = spawn("tar", ["--create", "--dereference", "--directory", "/", ...files], {
+    const rename = "--transform=s,^.*/node$,usr/local/bin/node,";
+    const pack = spawn("tar", ["--create", "--dereference", rename, "--directory", "/", ...files], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     const take = spawn("docker", ["--host", `unix://${this.socketPath}`, "import", "-", image], {
