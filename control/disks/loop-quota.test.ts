@@ -1,4 +1,5 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import {
   chmodSync,
   existsSync,
@@ -120,6 +121,22 @@ t.test("LoopQuota grows at rest, where the kernel allows it also in use, and nev
   t.equal(readFileSync(join(it.place, "file"), "utf8"), "hello");
   await t.rejects(quota.limit("one", 32 * mib, "at rest"), { message: /can grow, and neither shrink nor go/ });
   await t.rejects(quota.limit("one", null, "at rest"), { name: "DiskQuotaError" });
+});
+
+t.test("LoopQuota leaves a disk alone that another mount namespace has", skip, async (t) => {
+  const it = setUp(t);
+  const quota = await it.open();
+  await quota.place("one", await seed(quota, it.directory), 16 * mib);
+  const hold = ["--mount", "--propagation", "private", "sh", "-c", "echo held; exec sleep 600"];
+  const holder = spawn("unshare", hold, { stdio: ["ignore", "pipe", "inherit"] });
+  t.teardown(() => holder.kill("SIGKILL"));
+  await once(holder.stdout, "data");
+  if (await quota.limit("one", 64 * mib, "running")) return t.pass("this kernel lets it grow in use");
+  t.equal(await quota.limit("one", 64 * mib, "at rest"), false);
+  t.equal(readFileSync(join(it.place, "file"), "utf8"), "hello");
+  holder.kill("SIGKILL");
+  await once(holder, "exit");
+  t.equal(await quota.limit("one", 64 * mib, "at rest"), true);
 });
 
 t.test("LoopQuota brings back what a reboot took, and finishes what a crash cut off", skip, async (t) => {

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { chmod, mkdir, readdir, rename, rm, rmdir, stat, statfs, truncate } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { removeTree } from "../snapshots/tree-copy.ts";
 import { type DiskQuota, DiskQuotaError, type DiskUse } from "./disk-quota.ts";
@@ -24,6 +25,7 @@ const format = (bytes: number) => ["-q", "-F", "-m", "0", "-i", "8192", "-J", `s
 /** What is deleted goes back to the disk. */
 const mountOptions = "loop,nosuid,nodev,noatime,discard";
 const workspaceMode = 0o750;
+const releaseMs = 2_000;
 
 /**
  * Workspaces with a limit are ext4 file systems in sparse files, `<images>/<id>.img`, mounted in their place; those without
@@ -143,11 +145,26 @@ export class LoopQuota implements DiskQuota {
         return false;
       }
       await tool("umount", this.#place(id));
-      await this.#check(id);
-      await tool("resize2fs", this.#image(id));
+      const isReleased = await this.#isReleased(id);
+      if (isReleased) {
+        await this.#check(id);
+        await tool("resize2fs", this.#image(id));
+      } else logger.warn({ sandbox: id }, "a disk is in use in another mount namespace, and grows at a later start");
       await this.attach(id);
+      return isReleased;
     }
     return true;
+  }
+
+  /**
+   * Whether the system has let go of an image that was unmounted here. A container that is being set up has all mounts of the
+   * machine for a moment, and until it lets go of them what is in the image changes.
+   */
+  async #isReleased(id: string): Promise<boolean> {
+    for (const late = Date.now() + releaseMs; Date.now() < late; await delay(20)) {
+      if ((await this.#options.tool("losetup", "-j", this.#image(id))) === "") return true;
+    }
+    return false;
   }
 
   /** Its exit code 1 says that what was found is mended (e2fsck(8)). */

@@ -156,7 +156,7 @@ await claim("a limit is taken away while it is in use", async () => {
   equal((await quota.use("one"))?.limit, null);
   equal(fill("big").includes("No space"), false);
 });
-await claim("a sandbox can take a file out of the project, until the next start", async () => {
+await claim("a sandbox can take a file out of the project, until a limit is set at rest", async () => {
   const inside = projectOfFile(place);
   equal(asSandbox("xfs_io", "-c", "chproj 0", "big"), "");
   equal(projectOfFile(join(place, "big")), "0");
