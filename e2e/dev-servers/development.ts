@@ -41,7 +41,7 @@ export async function develop(
 }
 
 /** Saves a page until an open visit takes notice without a reload, which would begin anew, and then as it was. */
-async function saveUntilSeen(sandbox: Sandbox, file: string, visit: Visit): Promise<void> {
+export async function saveUntilSeen(sandbox: Sandbox, file: string, visit: Visit): Promise<void> {
   const text = await sandbox.read(file);
   for (let saves = 1; ; saves += 1) {
     const note = `saved ${saves} times`;

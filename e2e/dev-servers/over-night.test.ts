@@ -7,7 +7,7 @@ import { eventually } from "../main-loop.ts";
 import { missingPart } from "../parts/parts.ts";
 import { startStack } from "../stack.ts";
 import { type DevServer, next, vite, webpack } from "./dev-server.ts";
-import { develop, installed } from "./development.ts";
+import { develop, installed, saveUntilSeen } from "./development.ts";
 import { missingProject } from "./projects.ts";
 import { Sandbox } from "./sandbox.ts";
 import type { Visit } from "./visit.ts";
@@ -52,6 +52,7 @@ t.test("a page that stays open over night", { skip, jobs: 3 }, async (t) => {
       await visit.turn("visible");
       await use?.(visit);
       await visit.shows(texts.after);
+      if (server.listensLate) await saveUntilSeen(sandbox, server.file, visit);
       await sandbox.edit(server.file, texts.after, "edited in the morning");
       await visit.shows("edited in the morning");
       t.match(
