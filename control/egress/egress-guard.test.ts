@@ -101,13 +101,14 @@ t.test(
   },
 );
 
-t.test("EgressGuard looks for its rules before each start", { skip: missingPart("nftables") }, async (t) => {
+t.test("EgressGuard looks for its rules with each start", { skip: missingPart("nftables") }, async (t) => {
   const { namespace, nft, list } = await inNamespace(t);
   const it = guard(nft);
   await it.ready();
   const installed = await list();
   await namespace.run("nft", "flush", "ruleset");
   await Promise.all([it.ready(), it.ready()]);
+  await it.close();
   t.equal(await list(), installed);
   t.match(it.status(), { installed: true, reinstalls: 1 });
 });
