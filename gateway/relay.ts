@@ -73,10 +73,6 @@ class Relay implements UpstreamHandler {
     if (this.#exchange.response.destroyed) controller.abort(new Error("the client is gone"));
   }
 
-  onBodySent(): void {
-    if (this.#exchange.activity) this.#exchange.activity.lastDataAt = Date.now();
-  }
-
   onResponseStarted(): void {
     this.#answering = true;
   }

@@ -66,7 +66,6 @@ export class UpstreamPool extends Dispatcher {
 
   /** One that ended while it was idle dials again when it is needed; a crowd that left is not kept. */
   #forget(connection: Connection): void {
-    if (connection.client.stats.size === 0) this.#release(connection);
     if (!connection.isIdle || this.#destroyed || this.#idle.length <= keptIdle) return;
     this.#idle.splice(this.#idle.indexOf(connection), 1);
     this.#connections.delete(connection);
